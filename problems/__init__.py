@@ -1,0 +1,23 @@
+"""The physics, one file per PDE: exact solution, operator and conditions, written once in SymPy terms.
+
+A problem is a file of this folder that defines one subclass of :class:`problems.base.Problem`; its name is
+the file's name with dashes (``klein_gordon.py`` is ``klein-gordon``). Nothing here imports torch or JAX.
+"""
+
+from problems.base import Condition, Equation, Parameter, Problem
+from problems.plugins import load_plugin, plugin_names
+
+__all__ = ["Condition", "Equation", "Parameter", "Problem", "load", "names"]
+
+
+def names() -> list[str]:
+    """Names of all problems, sorted."""
+    return plugin_names(__name__)
+
+
+def load(name: str, **parameters: float) -> Problem:
+    """The problem called ``name`` with the given parameters, the others at their defaults.
+
+    Raises ``ValueError`` for an unknown name or parameter or a value out of range.
+    """
+    return load_plugin(__name__, Problem, name)(**parameters)

@@ -1,0 +1,193 @@
+"""What a problem is, and everything that follows from its exact solution and its operator."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from types import SimpleNamespace
+from typing import Any, ClassVar
+
+import numpy as np
+import sympy
+
+from problems.derivatives import Derivatives, Recorder, linear_coefficients, on_expression
+
+__all__ = ["Condition", "Equation", "Parameter", "Problem"]
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A number that a problem may be given: its default and its open lower bound, if any."""
+
+    default: float
+    above: float | None = None
+
+    def check(self, name: str, value: float) -> float:
+        """``value`` as a float; ``ValueError`` if it is no finite number or not above the bound."""
+        if isinstance(value, bool) or not isinstance(value, int | float) or not np.isfinite(value):
+            raise ValueError(f"parameter {name}: {value!r} is not a finite number")
+        if self.above is not None and value <= self.above:
+            raise ValueError(f"parameter {name}: {value} must be greater than {self.above}")
+        return float(value)
+
+
+def _value(p: SimpleNamespace, u: Derivatives, *coordinates: Any) -> Any:
+    """u itself: the operator of a Dirichlet condition."""
+    return u.value
+
+
+@dataclass(frozen=True)
+class Condition:
+    """``operator(u) = operator(exact)`` on the face where some coordinates are fixed.
+
+    ``term`` names the loss term it counts towards (``initial``, ``boundary``); ``where`` fixes coordinates,
+    e.g. ``{"t": 0}``; ``operator`` has the signature of :meth:`Problem.operator`.
+    """
+
+    term: str
+    where: Mapping[str, float]
+    operator: Callable[..., Any] = _value
+
+
+class Equation:
+    """``operator(u) = target`` on a face of the domain, or inside it when ``where`` is empty.
+
+    The residual of the PDE and every condition are equations; both backends know nothing else of the physics.
+    """
+
+    def __init__(
+        self, problem: "Problem", term: str, where: Mapping[str, float], operator: Callable[..., Any]
+    ):
+        self.problem, self.term, self.where, self.operator = problem, term, dict(where), operator
+
+    @cached_property
+    def _recorded(self) -> tuple[Recorder, sympy.Expr]:
+        recorder = Recorder(self.problem.coordinates)
+        expression = self.operator(self.problem.exact_parameters, recorder, *self.problem.symbols)
+        return recorder, sympy.sympify(expression)
+
+    @property
+    def derivatives(self) -> tuple[str, ...]:
+        """Names of the derivatives the operator asks for, lowest order first."""
+        return tuple(sorted(self._recorded[0].symbols, key=lambda name: (len(name), name)))
+
+    @cached_property
+    def linear(self) -> dict[str, float] | None:
+        """``{derivative: coefficient}`` if the operator is linear with constant coefficients, else ``None``."""
+        recorder, expression = self._recorded
+        return linear_coefficients(expression, recorder.symbols)
+
+    @cached_property
+    def target_expression(self) -> sympy.Expr:
+        """The operator applied to the exact solution: forcing, boundary or initial data."""
+        u = on_expression(self.problem.exact_expression, self.problem.symbols)
+        return sympy.sympify(self.operator(self.problem.exact_parameters, u, *self.problem.symbols))
+
+    @cached_property
+    def _target(self) -> Callable[[np.ndarray], np.ndarray]:
+        return self.problem.numeric(self.target_expression)
+
+    def target(self, points: np.ndarray) -> np.ndarray:
+        """Target at ``points`` (N, d): float64 (N,)."""
+        return self._target(points)
+
+    def apply(self, derivatives: Mapping[str, Any], columns: Sequence[Any]) -> Any:
+        """The operator on arrays: ``derivatives`` maps names to (N,), ``columns`` are the coordinates (N,)."""
+        u = Derivatives(self.problem.coordinates, derivatives.__getitem__)
+        return self.operator(self.problem.numeric_parameters, u, *columns)
+
+
+class Problem(ABC):
+    """A PDE on a rectangle with a known solution.
+
+    A subclass states ``coordinates`` (single letters), ``domain``, ``parameters``, ``conditions``, the exact
+    solution and the operator (left-hand side). Forcing and data are derived. Both functions receive the
+    parameters as the namespace ``p``: exact rationals for SymPy, floats for arrays.
+    """
+
+    coordinates: ClassVar[tuple[str, ...]]
+    domain: ClassVar[Mapping[str, tuple[float, float]]]
+    parameters: ClassVar[Mapping[str, Parameter]] = {}
+    conditions: ClassVar[tuple[Condition, ...]]
+
+    def __init__(self, **values: float):
+        unknown = sorted(set(values) - set(self.parameters))
+        if unknown:
+            allowed = ", ".join(self.parameters) or "none"
+            raise ValueError(
+                f"unknown parameter {', '.join(unknown)} of {type(self).__name__}; allowed: {allowed}"
+            )
+        self.values = {
+            name: parameter.check(name, values.get(name, parameter.default))
+            for name, parameter in self.parameters.items()
+        }
+        self.numeric_parameters = SimpleNamespace(**self.values)
+        self.exact_parameters = SimpleNamespace(
+            **{name: sympy.Rational(repr(value)) for name, value in self.values.items()}
+        )
+        self.symbols = tuple(sympy.Symbol(name, real=True) for name in self.coordinates)
+
+    @staticmethod
+    @abstractmethod
+    def exact(p: SimpleNamespace, *coordinates: sympy.Symbol) -> sympy.Expr:
+        """The exact solution as a SymPy expression."""
+
+    @staticmethod
+    @abstractmethod
+    def operator(p: SimpleNamespace, u: Derivatives, *coordinates: Any) -> Any:
+        """Left-hand side of the PDE in the derivatives of u, such as ``u.t - u.xx``."""
+
+    @property
+    def dimension(self) -> int:
+        """Number of coordinates."""
+        return len(self.coordinates)
+
+    @property
+    def lower(self) -> np.ndarray:
+        """Lower corner of the domain, (d,)."""
+        return np.array([self.domain[name][0] for name in self.coordinates], dtype=float)
+
+    @property
+    def upper(self) -> np.ndarray:
+        """Upper corner of the domain, (d,)."""
+        return np.array([self.domain[name][1] for name in self.coordinates], dtype=float)
+
+    @cached_property
+    def exact_expression(self) -> sympy.Expr:
+        """The exact solution with the parameters put in, as exact rationals."""
+        return sympy.sympify(self.exact(self.exact_parameters, *self.symbols))
+
+    @cached_property
+    def residual(self) -> Equation:
+        """The PDE: operator(u) = forcing inside the domain."""
+        return Equation(self, "residual", {}, self.operator)
+
+    @cached_property
+    def equations(self) -> tuple[Equation, ...]:
+        """All conditions in the order stated, then the PDE."""
+        stated = (Equation(self, c.term, c.where, c.operator) for c in self.conditions)
+        return (*stated, self.residual)
+
+    @cached_property
+    def terms(self) -> tuple[str, ...]:
+        """Names of the loss terms, in the order of the equations."""
+        return tuple(dict.fromkeys(equation.term for equation in self.equations))
+
+    def numeric(self, expression: sympy.Expr) -> Callable[[np.ndarray], np.ndarray]:
+        """A NumPy function of points (N, d) -> float64 (N,) for a SymPy expression."""
+        function = sympy.lambdify(self.symbols, expression, modules="numpy", cse=True)
+
+        def evaluate(points: np.ndarray) -> np.ndarray:
+            points = np.asarray(points, dtype=float)
+            values = np.asarray(function(*points.T), dtype=float)
+            return np.broadcast_to(values, points.shape[:1]).copy()
+
+        return evaluate
+
+    @cached_property
+    def _exact(self) -> Callable[[np.ndarray], np.ndarray]:
+        return self.numeric(self.exact_expression)
+
+    def solution(self, points: np.ndarray) -> np.ndarray:
+        """Exact solution at ``points`` (N, d): float64 (N,)."""
+        return self._exact(points)

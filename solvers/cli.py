@@ -1,0 +1,117 @@
+"""The command line: ``run`` makes one run, ``list`` shows what there is."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+import problems
+from solvers import backends, balancing, networks, optimizers
+from solvers.configuration import ROOT, Catalogue, ConfigurationError
+from solvers.progress import LiveDisplay
+from solvers.record import RunRecord
+from solvers.run import run, run_folder
+
+__all__ = ["main"]
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m solvers", description=__doc__)
+    parser.add_argument(
+        "--catalogue", type=Path, default=ROOT / "config", help="folder of experiments, numerics, scales"
+    )
+    commands = parser.add_subparsers(dest="command", required=True)
+    one = commands.add_parser("run", help="train one method on one experiment and write its directory")
+    one.add_argument("experiment")
+    one.add_argument("method")
+    one.add_argument("--backend", required=True, metavar="|".join(backends.names()))
+    one.add_argument("--numerics", default="paper", help="precision and stop rule (default: paper)")
+    one.add_argument("--scale", default="quick", help="how much of it (default: quick)")
+    one.add_argument("--seed", type=int, default=0)
+    one.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="change one value, e.g. problem.epsilon=0.2 or optimizers.adam.learning_rate=0.01; repeatable",
+    )
+    one.add_argument(
+        "--results", type=Path, default=Path("results"), help="root of the results (default: results)"
+    )
+    one.add_argument("--quiet", action="store_true", help="no progress")
+    commands.add_parser("list", help="show problems, experiments, methods, networks, balancing, scales")
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None, pinned_core: int | None = None) -> int:
+    """Run the command line; 2 for a mistake in the configuration, else 0, also if the run diverged."""
+    options = _parser().parse_args(arguments)
+    catalogue = Catalogue(options.catalogue)
+    try:
+        if options.command == "list":
+            _list(catalogue, Console())
+        else:
+            _run(catalogue, options, pinned_core)
+    except ConfigurationError as error:
+        print(error, file=sys.stderr)
+        return 2
+    return 0
+
+
+def _run(catalogue: Catalogue, options: argparse.Namespace, pinned_core: int | None) -> None:
+    spec = catalogue.resolve(
+        options.experiment,
+        options.method,
+        options.backend,
+        options.numerics,
+        options.scale,
+        options.seed,
+        options.set,
+    )
+    folder = run_folder(spec, options.results)
+    console = Console(stderr=True)
+    with ExitStack() as stack:
+        display = None if options.quiet else stack.enter_context(LiveDisplay(spec, console))
+        record = run(spec, folder, display, pinned_core)
+    _summarise(record, folder, console)
+
+
+def _summarise(record: RunRecord, folder: Path, console: Console) -> None:
+    error = "not finite" if record.last.rel_l2 is None else f"{record.last.rel_l2:.3e}"
+    console.print(
+        f"{record.status}: relative L2 error {error} after {record.iterations} iterations, "
+        f"{record.function_evaluations} evaluations, {record.seconds['training']:.1f} s of training\n"
+        f"{record.reason}\n{folder}",
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
+def _list(catalogue: Catalogue, console: Console) -> None:
+    kinds = {
+        "problems": problems.names(),
+        "networks": networks.names(),
+        "balancing": balancing.names(),
+        "optimizers": optimizers.names(),
+        "backends": backends.names(),
+        "numerics": catalogue.names("numerics"),
+        "scales": catalogue.names("scales"),
+    }
+    for kind, names in kinds.items():
+        console.print(f"{kind}: {', '.join(names)}", highlight=False)
+    table = Table("experiment", "method", "title", "authors' relative L2")
+    for name in catalogue.names("experiments"):
+        experiment = catalogue.experiment(name)
+        for method, entry in experiment.methods.items():
+            known = entry.authors.rel_l2
+            table.add_row(
+                name,
+                method,
+                f"{experiment.title}, {entry.title}",
+                "unknown" if known is None else f"{known:.3e}",
+            )
+    console.print(table)

@@ -1,0 +1,140 @@
+"""Jets: u and just the derivatives an operator needs, carried forward through the network.
+
+A channel is a linear differential functional of order one or two,
+
+    D = sum_i b_i d_i + sum_ij a_ij d_i d_j,
+
+so u_t, u_xx and the whole operator u_t - u_xx are each one channel. Through an activation s(z) a channel obeys
+
+    D s(z) = s'(z) D z + s''(z) sum_ij a_ij (d_i z)(d_j z),
+
+whatever b and a are: one rule serves first derivatives (a = 0), second derivatives, and fused operators. The
+first derivatives in the quadratic form travel as channels of their own. Orders above two are refused.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+__all__ = ["Channel", "Jet", "Ops", "coordinate_jet", "layout_for", "numpy_ops"]
+
+FUSED = "operator"
+
+
+@dataclass(frozen=True)
+class Ops:
+    """The few array operations that networks need, of one array namespace.
+
+    ``affine(x, w, b)`` is x @ w + b; the others are elementwise.
+    """
+
+    tanh: Any
+    affine: Any
+
+
+numpy_ops = Ops(tanh=np.tanh, affine=lambda x, w, b: x @ w + b)
+
+
+@dataclass(frozen=True)
+class Channel:
+    """One functional D: ``first`` holds (coordinate, b_i), ``quadratic`` holds (channel i, channel j, a_ij)."""
+
+    name: str
+    first: tuple[tuple[int, float], ...] = ()
+    quadratic: tuple[tuple[int, int, float], ...] = ()
+
+
+Layout = tuple[Channel, ...]
+
+
+def _first_channels(letters: Iterable[str], coordinates: Sequence[str]) -> list[Channel]:
+    wanted = sorted(set(letters), key=coordinates.index)
+    return [Channel(letter, first=((coordinates.index(letter), 1.0),)) for letter in wanted]
+
+
+def layout_for(
+    coordinates: Sequence[str], derivatives: Iterable[str], linear: Mapping[str, float] | None = None
+) -> Layout:
+    """Channels for the named derivatives; with ``linear`` coefficients, the whole operator as one channel.
+
+    The value itself always travels and has no channel. Raises ``ValueError`` above second order.
+    """
+    names = [name for name in derivatives if name]
+    if any(len(name) > 2 for name in names):
+        raise ValueError(f"derivatives {names}: jets reach second order only")
+    second = [name for name in names if len(name) == 2]
+    inner = {letter for name in second for letter in name}
+    outer = set() if linear is not None else {name for name in names if len(name) == 1}
+    channels = _first_channels(inner | outer, coordinates)
+    position = {channel.name: i for i, channel in enumerate(channels)}
+
+    def quadratic(name: str, coefficient: float) -> tuple[int, int, float]:
+        return position[name[0]], position[name[1]], coefficient
+
+    if linear is None:
+        return (*channels, *(Channel(name, quadratic=(quadratic(name, 1.0),)) for name in second))
+    if not names:
+        return ()
+    first = tuple((coordinates.index(name), linear[name]) for name in names if len(name) == 1)
+    return (*channels, Channel(FUSED, first, tuple(quadratic(name, linear[name]) for name in second)))
+
+
+@dataclass(frozen=True)
+class Jet:
+    """A truncated Taylor value: ``value`` (N, h) and one array (N, h) or (1, h) for each channel."""
+
+    value: Any
+    parts: tuple[Any, ...]
+    layout: Layout
+
+    def affine(self, weight: Any, bias: Any, ops: Ops) -> "Jet":
+        """The jet of z @ weight + bias."""
+        parts = tuple(part @ weight for part in self.parts)
+        return Jet(ops.affine(self.value, weight, bias), parts, self.layout)
+
+    def compose(self, value: Any, first: Any, second: Any) -> "Jet":
+        """The jet of s(z), from s(z), s'(z) and s''(z)."""
+        return Jet(value, tuple(self._through(k, first, second) for k in range(len(self.parts))), self.layout)
+
+    def _through(self, k: int, first: Any, second: Any) -> Any:
+        moved = first * self.parts[k]
+        form = self.layout[k].quadratic
+        if not form:
+            return moved
+        total = None
+        for i, j, coefficient in form:
+            product = self.parts[i] * self.parts[j]
+            product = product if coefficient == 1.0 else coefficient * product
+            total = product if total is None else total + product
+        return moved + second * total
+
+    def tanh(self, ops: Ops) -> "Jet":
+        """The jet of tanh(z)."""
+        value = ops.tanh(self.value)
+        first = 1 - value * value
+        return self.compose(value, first, -2 * value * first)
+
+    def named(self) -> dict[str, Any]:
+        """``{channel name: (N,)}`` of a jet of width one, the value under ``""``."""
+        return {"": self.value[:, 0]} | {
+            c.name: p[:, 0] for c, p in zip(self.layout, self.parts, strict=True)
+        }
+
+
+def coordinate_jet(points: Any, lower: Any, scale: Any, layout: Layout, rows: Any) -> Jet:
+    """The jet of the scaled coordinates xi = scale (X - lower) - 1.
+
+    ``points`` (N, d); ``rows`` (C, d) are the channels of xi, the same at every point (:func:`channel_rows`).
+    """
+    return Jet(scale * (points - lower) - 1, tuple(rows[k : k + 1] for k in range(len(layout))), layout)
+
+
+def channel_rows(layout: Layout, scale: np.ndarray) -> np.ndarray:
+    """Channels of the scaled coordinates (C, d): b_i scale_i, for every second derivative of xi is zero."""
+    rows = np.zeros((len(layout), len(scale)))
+    for row, channel in zip(rows, layout, strict=True):
+        for coordinate, coefficient in channel.first:
+            row[coordinate] = coefficient * scale[coordinate]
+    return rows

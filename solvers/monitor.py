@@ -1,0 +1,141 @@
+"""What a run sees of itself: counts, history, the best iterate, and whether it has diverged."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+
+from solvers.stopwatch import Stopwatch
+
+__all__ = ["Best", "Counts", "Display", "Diverged", "Monitor", "Silent"]
+
+
+class Diverged(Exception):
+    """Training left the finite or the reasonable; the message says at which step and in which term."""
+
+
+class Display(Protocol):
+    """Where progress is shown."""
+
+    def show(self, row: dict[str, Any]) -> None:
+        """A new row of the history."""
+
+
+class Silent:
+    """Shows nothing."""
+
+    def show(self, row: dict[str, Any]) -> None:
+        """Nothing."""
+
+
+@dataclass
+class Counts:
+    """Iterations, function and gradient evaluations: three different counts."""
+
+    iterations: int = 0
+    function_evaluations: int = 0
+    gradient_evaluations: int = 0
+
+    def add(self, iterations: int = 0, evaluations: int = 0) -> None:
+        """Count iterations, and evaluations of function and gradient together."""
+        self.iterations += iterations
+        self.function_evaluations += evaluations
+        self.gradient_evaluations += evaluations
+
+
+@dataclass(frozen=True)
+class Best:
+    """The recorded iterate with the lowest objective of the last level that was reached."""
+
+    theta: np.ndarray
+    iteration: int
+    objective: float
+
+
+@dataclass
+class Monitor:
+    """Collects the history of one run.
+
+    ``error`` gives the relative L2 error of parameters on the history's grid. A row is kept every ``every``
+    iterations. A run has diverged when a term or a gradient is not finite, or when the plain sum of the terms
+    exceeds ``divergence_factor`` times its first value.
+    """
+
+    terms: Sequence[str]
+    error: Callable[[np.ndarray], float]
+    every: int
+    divergence_factor: float
+    stopwatch: Stopwatch
+    display: Display = field(default_factory=Silent)
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    total: Counts = field(default_factory=Counts)
+    stage: Counts = field(default_factory=Counts)
+    best: Best | None = None
+    _place: dict[str, Any] = field(default_factory=dict)
+    _first_sum: float | None = None
+
+    def begin_stage(self, level: int, stage: int, optimizer: str) -> None:
+        """A stage starts; the best iterate is sought anew at each level, where the objective changes."""
+        if self._place.get("level") != level:
+            self.best = None
+        self._place = {"level": level, "stage": stage, "optimizer": optimizer}
+        self.stage = Counts()
+
+    def count(self, iterations: int = 0, evaluations: int = 0) -> None:
+        """Count for the stage and for the run."""
+        self.stage.add(iterations, evaluations)
+        self.total.add(iterations, evaluations)
+
+    def check(self, values: np.ndarray, finite: bool = True, before: int = 0) -> None:
+        """Raise :class:`Diverged` if term values (k,) or (n, k) are not finite or have grown beyond reason.
+
+        ``finite`` says whether the rest (objective, gradient) was; ``before``: iterations made since row 0.
+        """
+        values = np.atleast_2d(values)
+        sums = values.sum(axis=1, dtype=float)
+        if self._first_sum is None and np.isfinite(sums[0]):
+            self._first_sum = float(sums[0])
+        limit = self.divergence_factor * (self._first_sum or np.inf)
+        bad = ~np.isfinite(sums) | (sums > limit)
+        if bad.any():
+            self._raise(values, int(bad.argmax()), limit, before)
+        if not finite:
+            raise Diverged(f"gradient is not finite at iteration {self.total.iterations - before}")
+
+    def _raise(self, values: np.ndarray, row: int, limit: float, before: int) -> None:
+        iteration = self.total.iterations - before + row
+        worst = int(np.argmax(np.nan_to_num(values[row], nan=np.inf)))
+        raise Diverged(
+            f"term {self.terms[worst]} is {values[row, worst]:.6g} at iteration {iteration} (limit {limit:.6g})"
+        )
+
+    def record(self, theta: np.ndarray, seen: Any, iterations: int, evaluations: int, seconds: float) -> None:
+        """Keep a row: ``seen`` has objective, values, weights and gradient_norms at ``theta``."""
+        with self.stopwatch.phase("monitoring"):
+            objective = float(seen.objective)
+            row = self._place | {
+                "iteration": iterations,
+                "evaluation": evaluations,
+                "seconds": seconds,
+                "objective": objective,
+                "rel_l2": self.error(theta),
+            }
+            for i, term in enumerate(self.terms):
+                row[f"term.{term}"] = float(seen.values[i])
+                row[f"weight.{term}"] = float(seen.weights[i])
+                row[f"gradient_norm.{term}"] = float(seen.gradient_norms[i])
+            self.rows.append(row)
+            if np.isfinite(objective) and (self.best is None or objective < self.best.objective):
+                self.best = Best(np.array(theta, copy=True), iterations, objective)
+            self.display.show(row)
+
+    def record_now(self, theta: np.ndarray, seen: Any) -> None:
+        """:meth:`record` at the current counts and time."""
+        self.record(
+            theta,
+            seen,
+            self.total.iterations,
+            self.total.function_evaluations,
+            self.stopwatch.seconds("training"),
+        )

@@ -1,0 +1,52 @@
+"""Fully connected network with tanh activations and a linear output."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from solvers.jets import Jet, Ops
+from solvers.networks.base import Network, xavier
+
+__all__ = ["Dense"]
+
+
+@dataclass(frozen=True)
+class Dense(Network):
+    """``depth`` hidden tanh layers of ``width`` units; truncated Xavier weights, zero biases."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
+
+    width: int
+    depth: int
+
+    def __post_init__(self):
+        if self.width < 1 or self.depth < 1:
+            raise ValueError(f"width {self.width} and depth {self.depth} must be at least 1")
+
+    def _sizes(self, dimension: int) -> list[tuple[int, int]]:
+        sizes = [dimension] + [self.width] * self.depth + [1]
+        return list(zip(sizes[:-1], sizes[1:], strict=True))
+
+    def shapes(self, dimension: int) -> dict[str, tuple[int, ...]]:
+        """``layer0.weight`` (d, width), ``layer0.bias`` (width,), ..."""
+        shapes: dict[str, tuple[int, ...]] = {}
+        for i, size in enumerate(self._sizes(dimension)):
+            shapes |= {f"layer{i}.weight": size, f"layer{i}.bias": size[1:]}
+        return shapes
+
+    def initialise(self, dimension: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
+        """Truncated Xavier weights and zero biases, as in the authors' dense networks."""
+        arrays: dict[str, np.ndarray] = {}
+        for i, (fan_in, fan_out) in enumerate(self._sizes(dimension)):
+            arrays[f"layer{i}.weight"] = xavier(rng, fan_in, fan_out, truncated=True)
+            arrays[f"layer{i}.bias"] = np.zeros(fan_out)
+        return arrays
+
+    def forward(self, parameters: Mapping[str, Any], inputs: Jet, ops: Ops) -> Jet:
+        """tanh layers, then a linear one."""
+        jet = inputs
+        for i in range(self.depth):
+            jet = jet.affine(parameters[f"layer{i}.weight"], parameters[f"layer{i}.bias"], ops).tanh(ops)
+        return jet.affine(parameters[f"layer{self.depth}.weight"], parameters[f"layer{self.depth}.bias"], ops)

@@ -1,0 +1,70 @@
+"""What an optimizer stage must give, and why a stage can stop."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+
+from solvers.backends.base import Backend
+from solvers.monitor import Monitor
+
+__all__ = ["Job", "Optimizer", "Outcome", "StopReason"]
+
+
+class StopReason(StrEnum):
+    """Why a stage stopped."""
+
+    ITERATION_LIMIT = "iteration-limit"
+    EVALUATION_LIMIT = "evaluation-limit"
+    GRADIENT = "gradient"
+    NO_DECREASE = "no-decrease"
+    LINE_SEARCH = "line-search"
+    DIVERGED = "diverged"
+
+    @property
+    def explanation(self) -> str:
+        """The reason in words."""
+        return _EXPLANATIONS[self]
+
+
+_EXPLANATIONS = {
+    StopReason.ITERATION_LIMIT: "all iterations asked for were made",
+    StopReason.EVALUATION_LIMIT: "all evaluations allowed were made",
+    StopReason.GRADIENT: "the largest gradient entry fell below gtol",
+    StopReason.NO_DECREASE: "the objective's relative decrease fell to ftol: a stall of the rounded objective"
+    " in float32, not convergence",
+    StopReason.LINE_SEARCH: "the line search found no lower objective",
+    StopReason.DIVERGED: "a term or gradient was not finite, or the sum of the terms grew beyond the limit",
+}
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a stage works on: a backend, the balancing coefficients of the level, the run's monitor."""
+
+    backend: Backend
+    coefficients: np.ndarray
+    monitor: Monitor
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Where a stage ended: parameters (P,), the reason, and the optimizer's own words."""
+
+    theta: np.ndarray
+    reason: StopReason
+    message: str
+
+
+class Optimizer(ABC):
+    """One optimizer stage. A subclass is a dataclass of its settings with an ``iterations`` budget."""
+
+    iterations: int
+
+    @abstractmethod
+    def minimise(self, job: Job, theta: np.ndarray) -> Outcome:
+        """Minimise the level's objective from ``theta`` (P,), telling the monitor every iteration.
+
+        Raises :class:`solvers.monitor.Diverged`.
+        """

@@ -1,0 +1,105 @@
+"""Where a number comes from: versions, machine, commit, code."""
+
+import hashlib
+import json
+import platform
+import resource
+import subprocess
+import sys
+from importlib import metadata
+from pathlib import Path
+
+import psutil
+
+from solvers.fingerprint import ROOT, fingerprint
+from solvers.spec import RunSpec, StrictModel
+
+__all__ = ["Machine", "Provenance", "peak_memory_bytes", "provenance", "spec_hash"]
+
+_PACKAGES = ("numpy", "scipy", "sympy", "pandas", "pyarrow", "safetensors")
+
+
+class Machine(StrictModel):
+    """The machine of a run."""
+
+    system: str
+    processor: str
+    cores: int
+    memory_bytes: int
+    device: str
+    pinned_core: int | None
+
+
+class Provenance(StrictModel):
+    """Everything needed to make a run again."""
+
+    versions: dict[str, str]
+    machine: Machine
+    commit: str | None
+    uncommitted_changes: bool | None
+    fingerprint: str
+    spec_hash: str
+    started: str
+    finished: str
+
+
+def spec_hash(spec: RunSpec) -> str:
+    """16 hexadecimal digits of the specification."""
+    text = json.dumps(spec.model_dump(mode="json"), sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def provenance(
+    spec: RunSpec, description: dict[str, str], pinned_core: int | None, started: str, finished: str
+) -> Provenance:
+    """The provenance of a run by a backend that describes itself with versions and a ``device``."""
+    frameworks = {name: version for name, version in description.items() if name != "device"}
+    commit, changed = _git()
+    return Provenance(
+        versions={"python": platform.python_version()}
+        | frameworks
+        | {p: metadata.version(p) for p in _PACKAGES},
+        machine=Machine(
+            system=platform.platform(),
+            processor=_processor(),
+            cores=psutil.cpu_count() or 0,
+            memory_bytes=psutil.virtual_memory().total,
+            device=description["device"],
+            pinned_core=pinned_core,
+        ),
+        commit=commit,
+        uncommitted_changes=changed,
+        fingerprint=fingerprint(spec.plugins()),
+        spec_hash=spec_hash(spec),
+        started=started,
+        finished=finished,
+    )
+
+
+def _processor() -> str:
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        for line in cpuinfo.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def _git() -> tuple[str | None, bool | None]:
+    """Commit and whether tracked files differ from it; ``None`` outside a git checkout."""
+    try:
+        commit = _git_output("rev-parse", "HEAD")
+        return commit, bool(_git_output("status", "--porcelain", "--untracked-files=no"))
+    except (OSError, subprocess.CalledProcessError):
+        return None, None
+
+
+def _git_output(*arguments: str) -> str:
+    done = subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+def peak_memory_bytes() -> int:
+    """Largest resident memory of this process so far."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024

@@ -1,0 +1,173 @@
+"""One run from its specification to its directory."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import psutil
+
+from problems.base import Problem
+from solvers import backends
+from solvers.backends.base import Backend
+from solvers.errors import grid_errors
+from solvers.monitor import Display, Monitor, Silent
+from solvers.networks.base import flatten, parameter_count, unflatten
+from solvers.provenance import peak_memory_bytes, provenance
+from solvers.randomness import generator
+from solvers.record import RunErrors, RunRecord, StageRecord, finite, write_run
+from solvers.sampling import sample, uniform_grid
+from solvers.spec import RunSpec
+from solvers.stopwatch import Stopwatch
+from solvers.terms import Model, build_terms
+from solvers.training import StageResult, Training, train
+
+__all__ = ["build_backend", "collocation_points", "command_line", "initial_parameters", "run", "run_folder"]
+
+
+def collocation_points(spec: RunSpec, problem: Problem) -> dict[int, np.ndarray]:
+    """Points (N, d) of every equation, by its position; the same for all methods and backends."""
+    return {
+        i: sample(
+            equation,
+            spec.points[equation.term].strategy,
+            spec.points[equation.term].count,
+            generator(spec.experiment, spec.seed, f"points/{equation.term}/{i}"),
+        )
+        for i, equation in enumerate(problem.equations)
+    }
+
+
+def initial_parameters(spec: RunSpec, problem: Problem) -> np.ndarray:
+    """Initial parameters (P,), float64; the same for both backends and all methods with this network."""
+    rng = generator(spec.experiment, spec.seed, "weights")
+    return flatten(spec.build_network().initialise(problem.dimension, rng))
+
+
+def build_backend(spec: RunSpec, problem: Problem, stopwatch: Stopwatch | None = None) -> Backend:
+    """The backend with the problem's terms over the run's points."""
+    return backends.load(spec.backend)(
+        model=Model(spec.build_network(), problem.lower, problem.upper),
+        terms=build_terms(problem, collocation_points(spec, problem)),
+        balancing=spec.build_balancing(),
+        dtype=spec.precision,
+        stopwatch=stopwatch,
+    )
+
+
+def run(
+    spec: RunSpec, folder: Path, display: Display | None = None, pinned_core: int | None = None
+) -> RunRecord:
+    """Train as specified, measure the errors and write the run's directory.
+
+    A run that diverges ends normally, with that status. ``pinned_core`` is only noted.
+    """
+    started = datetime.now(UTC)
+    stopwatch = Stopwatch()
+    stopwatch.wall["startup"] = started.timestamp() - psutil.Process().create_time()
+    stopwatch.cpu["startup"] = time.process_time()
+    with stopwatch.phase("setup"):
+        problem = spec.build_problem()
+        backend = build_backend(spec, problem, stopwatch)
+        theta = initial_parameters(spec, problem).astype(spec.dtype)
+        monitor = _monitor(spec, problem, backend, stopwatch, display or Silent())
+    training = train(backend, spec.build_levels(), theta, monitor)
+    with stopwatch.phase("evaluation"):
+        errors = _errors(spec, problem, backend, training, monitor)
+        fields = _fields(spec, problem, backend, training.theta)
+    times = started.isoformat(timespec="seconds"), datetime.now(UTC).isoformat(timespec="seconds")
+    record = RunRecord(
+        status="diverged" if training.diverged else "finished",
+        reason=training.diverged or training.stages[-1].reason.explanation,
+        command=command_line(spec),
+        spec=spec,
+        parameters=parameter_count(backend.model.shapes),
+        **asdict(monitor.total),
+        stages=[_stage_record(stage) for stage in training.stages],
+        terms={name: finite(monitor.rows[-1][f"term.{name}"]) for name in problem.terms},
+        **errors,
+        seconds=dict(stopwatch.wall),
+        cpu_seconds=dict(stopwatch.cpu),
+        peak_memory_bytes=peak_memory_bytes(),
+        provenance=provenance(spec, backend.description, pinned_core, *times),
+    )
+    write_run(folder, record, pd.DataFrame(monitor.rows), fields, _weights(backend, training, monitor))
+    return record
+
+
+def _monitor(
+    spec: RunSpec, problem: Problem, backend: Backend, stopwatch: Stopwatch, display: Display
+) -> Monitor:
+    grid = uniform_grid(problem.lower, problem.upper, spec.evaluation.history_grid)
+    exact = problem.solution(grid)
+    size = float(np.linalg.norm(exact))
+
+    def error(theta: np.ndarray) -> float:
+        return float(np.linalg.norm(backend.predict(theta, grid) - exact)) / size
+
+    return Monitor(
+        problem.terms,
+        error,
+        spec.evaluation.every,
+        spec.evaluation.divergence_factor,
+        stopwatch,
+        display,
+    )
+
+
+def _errors(
+    spec: RunSpec, problem: Problem, backend: Backend, training: Training, monitor: Monitor
+) -> dict[str, RunErrors | None]:
+    def measure(theta: np.ndarray, iteration: int) -> RunErrors:
+        errors = grid_errors(problem, lambda points: backend.predict(theta, points), spec.evaluation.grid)
+        return RunErrors(iteration=iteration, **{key: finite(value) for key, value in asdict(errors).items()})
+
+    best = monitor.best
+    return {
+        "last": measure(training.theta, monitor.total.iterations),
+        "best": measure(best.theta, best.iteration) if best else None,
+    }
+
+
+def _fields(spec: RunSpec, problem: Problem, backend: Backend, theta: np.ndarray) -> dict[str, np.ndarray]:
+    """Coordinates (n,) by name, exact and predicted solution on the field grid."""
+    counts = spec.evaluation.field_grid
+    grid = uniform_grid(problem.lower, problem.upper, counts)
+    bounds = zip(problem.coordinates, problem.lower, problem.upper, counts, strict=True)
+    axes = {name: np.linspace(low, high, count) for name, low, high, count in bounds}
+    predicted = backend.predict(theta, grid).reshape(counts)
+    return axes | {"exact": problem.solution(grid).reshape(counts), "predicted": predicted}
+
+
+def _stage_record(stage: StageResult) -> StageRecord:
+    return StageRecord(
+        **asdict(stage) | {"reason": str(stage.reason), "explanation": stage.reason.explanation}
+    )
+
+
+def _weights(backend: Backend, training: Training, monitor: Monitor) -> dict[str, np.ndarray]:
+    thetas: Mapping[str, Any] = {"last": training.theta} | (
+        {"best": monitor.best.theta} if monitor.best else {}
+    )
+    return {
+        f"{which}/{name}": np.ascontiguousarray(array, dtype=backend.dtype)
+        for which, theta in thetas.items()
+        for name, array in unflatten(theta, backend.model.shapes).items()
+    }
+
+
+def run_folder(spec: RunSpec, root: Path = Path("results")) -> Path:
+    """``root/<scale>/<experiment>/<method>/<backend>/<numerics>/<seed>``; overrides mark the experiment."""
+    experiment = "@".join([spec.experiment, *(text.replace("/", "_") for text in spec.overrides)])
+    return root / spec.scale / experiment / spec.method / spec.backend / spec.numerics / str(spec.seed)
+
+
+def command_line(spec: RunSpec) -> str:
+    """The command that makes this run."""
+    options = f"--backend {spec.backend} --numerics {spec.numerics} --scale {spec.scale} --seed {spec.seed}"
+    overrides = "".join(f" --set {text}" for text in spec.overrides)
+    return f"python -m solvers run {spec.experiment} {spec.method} {options}{overrides}"
