@@ -3,8 +3,10 @@ PYTHON ?= python3
 CORES  ?= $(shell nproc)
 SCALE  ?= quick
 BIN    := .venv/bin
-# Extra arguments for snakemake, e.g. make reproduce ARGS="--config seeds=1"
+# More configuration for the pipeline, e.g. make reproduce CONFIG="seeds=1 backends=jax"; arguments for pytest
+CONFIG ?=
 ARGS   ?=
+RUN    := PATH="$(abspath $(BIN)):$$PATH"
 
 .PHONY: reproduce test lint lock schemas clean
 .DEFAULT_GOAL := reproduce
@@ -16,16 +18,18 @@ ARGS   ?=
 	touch $@
 
 reproduce: .venv/installed
-	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python -m workflow.reproduce --cores $(CORES) --scale $(SCALE) $(ARGS)
+	$(RUN) snakemake --cores $(CORES) --config scale=$(SCALE) $(CONFIG)
+	$(RUN) snakemake --cores 1 --config scale=$(SCALE) $(CONFIG) --report reports/$(SCALE)/report.html
+	@echo "Done. Tables: reports/$(SCALE)/tables. Open reports/$(SCALE)/report.html"
 
 test: .venv/installed
-	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python -m pytest $(ARGS)
+	$(RUN) python -m pytest $(ARGS)
 
 lint: .venv/installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/snakefmt --check Snakefile workflow
-	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/snakemake --lint
+	$(RUN) snakemake --lint
 
 # Resolve the versions anew. The local label of a CPU build of torch is not a release on the index: it is cut off.
 lock: .venv/installed

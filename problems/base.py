@@ -55,9 +55,7 @@ class Equation:
     The residual of the PDE and every condition are equations; both backends know nothing else of the physics.
     """
 
-    def __init__(
-        self, problem: "Problem", term: str, where: Mapping[str, float], operator: Callable[..., Any]
-    ):
+    def __init__(self, problem: "Problem", term: str, where: Mapping[str, float], operator: Callable[..., Any]):
         self.problem, self.term, self.where, self.operator = problem, term, dict(where), operator
 
     @cached_property

@@ -124,9 +124,7 @@ def checked(model: type[T], data: Mapping[str, Any], source: str) -> T:
         where = [str(part) for part in first["loc"]]
         cause = first.get("ctx", {}).get("error")
         if isinstance(cause, KeyProblem):
-            raise ConfigurationError(
-                source, ".".join([*where, cause.key]), cause.value, cause.problem
-            ) from None
+            raise ConfigurationError(source, ".".join([*where, cause.key]), cause.value, cause.problem) from None
         value = None if isinstance(first["input"], dict) else first["input"]
         problem = (str(cause) if cause else first["msg"]) + _number_hint(value)
         raise ConfigurationError(source, ".".join(where), value, problem) from None
@@ -203,9 +201,7 @@ class Catalogue:
     def _read(self, model: type[T], kind: str, name: str) -> T:
         if name not in self.names(kind):
             allowed = ", ".join(self.names(kind)) or "none"
-            raise ConfigurationError(
-                _shown(self.folder / kind), kind, name, f"unknown name; allowed: {allowed}"
-            )
+            raise ConfigurationError(_shown(self.folder / kind), kind, name, f"unknown name; allowed: {allowed}")
         return read_model(model, self.folder / kind / f"{name}.yaml")
 
     def source(self, kind: str, name: str) -> str:
@@ -268,9 +264,7 @@ def _assemble(
         parts = [layer]
         _known(source, "methods", layer.methods, methods)
         if axes["method"] in layer.methods:
-            parts.append(
-                checked(Layer, layer.methods[axes["method"]], f"{source} (methods.{axes['method']})")
-            )
+            parts.append(checked(Layer, layer.methods[axes["method"]], f"{source} (methods.{axes['method']})"))
         for part in parts:
             document = _lay(document, part, source)
         spec = _inline(axes, document, source)

@@ -73,7 +73,5 @@ def _without_docstrings(tree: ast.AST) -> ast.AST:
 
 def _is_text(node: ast.AST) -> bool:
     return (
-        isinstance(node, ast.Expr)
-        and isinstance(node.value, ast.Constant)
-        and isinstance(node.value.value, str)
+        isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
     )

@@ -118,9 +118,7 @@ class Jet:
 
     def named(self) -> dict[str, Any]:
         """``{channel name: (N,)}`` of a jet of width one, the value under ``""``."""
-        return {"": self.value[:, 0]} | {
-            c.name: p[:, 0] for c, p in zip(self.layout, self.parts, strict=True)
-        }
+        return {"": self.value[:, 0]} | {c.name: p[:, 0] for c, p in zip(self.layout, self.parts, strict=True)}
 
 
 def coordinate_jet(points: Any, lower: Any, scale: Any, layout: Layout, rows: Any) -> Jet:

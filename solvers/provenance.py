@@ -56,9 +56,7 @@ def provenance(
     frameworks = {name: version for name, version in description.items() if name != "device"}
     commit, changed = _git()
     return Provenance(
-        versions={"python": platform.python_version()}
-        | frameworks
-        | {p: metadata.version(p) for p in _PACKAGES},
+        versions={"python": platform.python_version()} | frameworks | {p: metadata.version(p) for p in _PACKAGES},
         machine=Machine(
             system=platform.platform(),
             processor=_processor(),

@@ -59,9 +59,7 @@ def build_backend(spec: RunSpec, problem: Problem, stopwatch: Stopwatch | None =
     )
 
 
-def run(
-    spec: RunSpec, folder: Path, display: Display | None = None, pinned_core: int | None = None
-) -> RunRecord:
+def run(spec: RunSpec, folder: Path, display: Display | None = None, pinned_core: int | None = None) -> RunRecord:
     """Train as specified, measure the errors and write the run's directory.
 
     A run that diverges ends normally, with that status. ``pinned_core`` is only noted.
@@ -99,9 +97,7 @@ def run(
     return record
 
 
-def _monitor(
-    spec: RunSpec, problem: Problem, backend: Backend, stopwatch: Stopwatch, display: Display
-) -> Monitor:
+def _monitor(spec: RunSpec, problem: Problem, backend: Backend, stopwatch: Stopwatch, display: Display) -> Monitor:
     grid = uniform_grid(problem.lower, problem.upper, spec.evaluation.history_grid)
     exact = problem.solution(grid)
     size = float(np.linalg.norm(exact))
@@ -144,15 +140,11 @@ def _fields(spec: RunSpec, problem: Problem, backend: Backend, theta: np.ndarray
 
 
 def _stage_record(stage: StageResult) -> StageRecord:
-    return StageRecord(
-        **asdict(stage) | {"reason": str(stage.reason), "explanation": stage.reason.explanation}
-    )
+    return StageRecord(**asdict(stage) | {"reason": str(stage.reason), "explanation": stage.reason.explanation})
 
 
 def _weights(backend: Backend, training: Training, monitor: Monitor) -> dict[str, np.ndarray]:
-    thetas: Mapping[str, Any] = {"last": training.theta} | (
-        {"best": monitor.best.theta} if monitor.best else {}
-    )
+    thetas: Mapping[str, Any] = {"last": training.theta} | ({"best": monitor.best.theta} if monitor.best else {})
     return {
         f"{which}/{name}": np.ascontiguousarray(array, dtype=backend.dtype)
         for which, theta in thetas.items()

@@ -20,9 +20,7 @@ def _grid(lower: np.ndarray, upper: np.ndarray, count: int, rng: np.random.Gener
     return uniform_grid(lower, upper, [count] * len(lower))
 
 
-def _latin_hypercube(
-    lower: np.ndarray, upper: np.ndarray, count: int, rng: np.random.Generator
-) -> np.ndarray:
+def _latin_hypercube(lower: np.ndarray, upper: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
     return lower + (upper - lower) * qmc.LatinHypercube(len(lower), rng=rng).random(count)
 
 

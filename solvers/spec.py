@@ -46,9 +46,7 @@ class StrictModel(BaseModel):
     def _known_keys(cls, data: Any) -> Any:
         if isinstance(data, dict):
             for key in sorted(set(data) - set(cls.model_fields)):
-                raise KeyProblem(
-                    key, data[key], f"unknown key; allowed: {', '.join(sorted(cls.model_fields))}"
-                )
+                raise KeyProblem(key, data[key], f"unknown key; allowed: {', '.join(sorted(cls.model_fields))}")
         return data
 
 
@@ -83,9 +81,7 @@ def _complete(load: Callable[[str], type], selector: str) -> Callable[[dict[str,
     return complete
 
 
-def _class_of(
-    load: Callable[[str], type], selector: str, data: dict[str, Any]
-) -> tuple[type, dict[str, Any]]:
+def _class_of(load: Callable[[str], type], selector: str, data: dict[str, Any]) -> tuple[type, dict[str, Any]]:
     if selector not in data:
         raise KeyProblem(selector, None, "is missing")
     try:

@@ -1,1 +1,1 @@
-""""""
+"""The pipeline: which runs there are, and the tables and figures made of them."""

@@ -31,8 +31,7 @@ class TorchBackend(Backend):
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         size = self.chunk_size if self.device.type == "cpu" else None
         self._chunks = [
-            [(block, chunk) for block in term.blocks for chunk in self._split(block, size)]
-            for term in self.terms
+            [(block, chunk) for block in term.blocks for chunk in self._split(block, size)] for term in self.terms
         ]
 
     def _split(self, block: Any, size: int | None) -> list[dict[str, Tensor]]:
@@ -102,10 +101,11 @@ class TorchBackend(Backend):
         return np.concatenate(predicted)
 
     def start_adam(self, theta: np.ndarray, options: AdamOptions) -> Any:
-        """The parameter and ``torch.optim.Adam`` on it."""
+        """The parameter and ``torch.optim.Adam`` on it; its first use imports torch's compiler, unasked."""
         parameter = torch.nn.Parameter(self._cast(theta))
         betas = (options.beta1, options.beta2)
-        return parameter, torch.optim.Adam([parameter], lr=1.0, betas=betas, eps=options.epsilon)
+        with self.stopwatch.phase("compile"):
+            return parameter, torch.optim.Adam([parameter], lr=1.0, betas=betas, eps=options.epsilon)
 
     def adam_steps(self, state: Any, rates: np.ndarray, coefficients: np.ndarray) -> tuple[Any, Trace]:
         """The steps one by one; what they saw stays on the device until the end."""

@@ -1,5 +1,6 @@
 """Fully connected network with tanh activations and a linear output."""
 
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -27,7 +28,7 @@ class Dense(Network):
 
     def _sizes(self, dimension: int) -> list[tuple[int, int]]:
         sizes = [dimension] + [self.width] * self.depth + [1]
-        return list(zip(sizes[:-1], sizes[1:], strict=True))
+        return list(itertools.pairwise(sizes))
 
     def shapes(self, dimension: int) -> dict[str, tuple[int, ...]]:
         """``layer0.weight`` (d, width), ``layer0.bias`` (width,), ..."""

@@ -27,9 +27,7 @@ class Adam(Optimizer):
 
     def __post_init__(self):
         if self.iterations < 1 or self.decay_steps < 1:
-            raise ValueError(
-                f"iterations {self.iterations}, decay_steps {self.decay_steps} must be at least 1"
-            )
+            raise ValueError(f"iterations {self.iterations}, decay_steps {self.decay_steps} must be at least 1")
         if not (self.learning_rate > 0 and self.decay_rate > 0 and self.epsilon > 0):
             raise ValueError("learning_rate, decay_rate and epsilon must be greater than 0")
         if not (0 <= self.beta1 < 1 and 0 <= self.beta2 < 1):

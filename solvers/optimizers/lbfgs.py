@@ -70,9 +70,7 @@ class Lbfgs(Optimizer):
         if result.status == 2:
             return StopReason.LINE_SEARCH
         if result.status == 1:
-            return (
-                StopReason.ITERATION_LIMIT if result.nit >= self.iterations else StopReason.EVALUATION_LIMIT
-            )
+            return StopReason.ITERATION_LIMIT if result.nit >= self.iterations else StopReason.EVALUATION_LIMIT
         return StopReason.GRADIENT if np.abs(result.jac).max() <= self.gtol else StopReason.NO_DECREASE
 
     def _native(self, job: Job, theta: np.ndarray) -> Outcome:
@@ -91,9 +89,7 @@ class Lbfgs(Optimizer):
                     theta, StopReason(step.stopped), f"{job.backend.__class__.__name__}: {step.stopped}"
                 )
             if monitor.stage.iterations + block > self.iterations:
-                return Outcome(
-                    theta, StopReason.ITERATION_LIMIT, f"{monitor.stage.iterations} iterations made"
-                )
+                return Outcome(theta, StopReason.ITERATION_LIMIT, f"{monitor.stage.iterations} iterations made")
             if monitor.stage.function_evaluations >= self.evaluations:
                 break
         return Outcome(

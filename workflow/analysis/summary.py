@@ -1,0 +1,94 @@
+"""One table of all runs: a row for each, whatever became of it."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pandera.pandas as pa
+
+from solvers.record import RunRecord, read_run
+
+__all__ = ["AXES", "SUMMARY", "read_summary", "summarise"]
+
+AXES = ["experiment", "method", "numerics", "backend"]
+
+_text = pa.Column(str)
+_count = pa.Column(int, pa.Check.ge(0))
+_error = pa.Column(float, pa.Check.ge(0), nullable=True)
+_seconds = pa.Column(float, pa.Check.ge(0))
+
+SUMMARY = pa.DataFrameSchema(
+    {axis: _text for axis in AXES}
+    | {"seed": _count, "scale": _text, "status": pa.Column(str, pa.Check.isin(["finished", "diverged"]))}
+    | {"rel_l2": _error, "mean_absolute": _error, "maximum": _error, "best_rel_l2": _error}
+    | {"iterations": _count, "function_evaluations": _count, "gradient_evaluations": _count}
+    | {"stage_optimizers": _text, "stage_levels": _text, "stage_iterations": _text}
+    | {"stage_evaluations": _text, "stage_reasons": _text}
+    | {"training_seconds": _seconds, "other_seconds": _seconds, "peak_memory_mib": _seconds}
+    | {
+        "reason": _text,
+        "device": _text,
+        "fingerprint": _text,
+        "spec_hash": _text,
+        "command": _text,
+        "folder": _text,
+    },
+    strict=True,
+    ordered=True,
+    unique=[*AXES, "seed"],
+)
+"""The summary's columns. Errors are missing where they are not finite; stages are joined by semicolons."""
+
+
+def summarise(folders: Iterable[Path]) -> pd.DataFrame:
+    """The summary of the runs in ``folders``, in their order.
+
+    Raises :class:`solvers.record.RecordError` for a folder that holds no valid run.
+    """
+    rows = [_row(read_run(folder), folder) for folder in folders]
+    return SUMMARY.validate(pd.DataFrame(rows, columns=list(SUMMARY.columns)))
+
+
+def read_summary(path: Path) -> pd.DataFrame:
+    """The summary written as CSV, checked."""
+    types = {name: str for name, column in SUMMARY.columns.items() if column is _text}
+    return SUMMARY.validate(pd.read_csv(path, dtype=types))
+
+
+def _row(record: RunRecord, folder: Path) -> dict[str, Any]:
+    spec, last = record.spec, record.last
+    axes = {axis: getattr(spec, axis) for axis in [*AXES, "seed", "scale"]}
+    training = record.seconds["training"]
+    return axes | {
+        "status": record.status,
+        "rel_l2": _number(last.rel_l2),
+        "mean_absolute": _number(last.mean_absolute),
+        "maximum": _number(last.maximum),
+        "best_rel_l2": _number(record.best.rel_l2 if record.best else None),
+        "iterations": record.iterations,
+        "function_evaluations": record.function_evaluations,
+        "gradient_evaluations": record.gradient_evaluations,
+        "stage_optimizers": _joined(stage.optimizer for stage in record.stages),
+        "stage_levels": _joined(stage.level for stage in record.stages),
+        "stage_iterations": _joined(stage.iterations for stage in record.stages),
+        "stage_evaluations": _joined(stage.function_evaluations for stage in record.stages),
+        "stage_reasons": _joined(stage.reason for stage in record.stages),
+        "training_seconds": training,
+        "other_seconds": sum(record.seconds.values()) - training,
+        "peak_memory_mib": record.peak_memory_bytes / 2**20,
+        "reason": record.reason,
+        "device": record.provenance.machine.device,
+        "fingerprint": record.provenance.fingerprint,
+        "spec_hash": record.provenance.spec_hash,
+        "command": record.command,
+        "folder": str(folder),
+    }
+
+
+def _number(value: float | None) -> float:
+    return float("nan") if value is None else value
+
+
+def _joined(values: Iterable[Any]) -> str:
+    return ";".join(str(value) for value in values)

@@ -1,0 +1,115 @@
+"""Tables: the paper's numbers beside ours, and every stage with the reason it stopped."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from itertools import zip_longest
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from solvers.configuration import Authors, Catalogue
+from workflow.analysis.summary import AXES
+
+__all__ = ["TABLES", "comparison", "median", "stages", "write_table"]
+
+
+def median(values: Iterable[float]) -> float:
+    """The median, a missing value counted as infinite: a failed run is worse than any other."""
+    ordered = np.sort(_failures_infinite(values))
+    low, high = ordered[(len(ordered) - 1) // 2], ordered[len(ordered) // 2]
+    return float(low) if low == high else float((low + high) / 2)
+
+
+def _spread(values: Iterable[float], form: str) -> str:
+    """``median [minimum, maximum]`` over the seeds."""
+    values = _failures_infinite(values)
+    return f"{median(values):{form}} [{values.min():{form}}, {values.max():{form}}]"
+
+
+def _failures_infinite(values: Iterable[float]) -> np.ndarray:
+    return np.nan_to_num(np.asarray(list(values), dtype=float), nan=np.inf)
+
+
+def _authors_iterations(authors: Authors) -> str:
+    """Adam steps, then L-BFGS iterations level by level: ``2000 + 3046 / 2 / 2962``."""
+    if authors.adam_steps is None:
+        return "unknown"
+    lbfgs = authors.lbfgs_iterations
+    return f"{authors.adam_steps} + " + (" / ".join(map(str, lbfgs)) if lbfgs else "unknown")
+
+
+def _our_iterations(runs: pd.DataFrame) -> str:
+    """Median iterations of each stage, Adam's and L-BFGS's, in the form of the authors'."""
+    stages = [[int(count) for count in text.split(";")] for text in runs.stage_iterations]
+    first, *rest = (f"{median(counts):.0f}" for counts in zip_longest(*stages, fillvalue=0))
+    return f"{first} + {' / '.join(rest)}" if rest else first
+
+
+def comparison(summary: pd.DataFrame, catalogue: Catalogue) -> pd.DataFrame:
+    """Method x backend: the authors' relative L2 and iterations | ours over the seeds | cost."""
+    rows = []
+    for axes, runs in summary.groupby(AXES, sort=False):
+        named = dict(zip(AXES, axes, strict=True))
+        authors = catalogue.experiment(named["experiment"]).methods[named["method"]].authors
+        known = authors.rel_l2
+        rows.append(
+            named
+            | {
+                "authors' relative L2": "unknown" if known is None else f"{known:.2e}",
+                "relative L2, median [min, max]": _spread(runs.rel_l2, ".2e"),
+                "runs finished": f"{(runs.status == 'finished').sum()} of {len(runs)}",
+                "authors' iterations": _authors_iterations(authors),
+                "iterations, median by stage": _our_iterations(runs),
+                "evaluations": _spread(runs.function_evaluations, ".0f"),
+                "training seconds": _spread(runs.training_seconds, ".1f"),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def stages(summary: pd.DataFrame, catalogue: Catalogue) -> pd.DataFrame:
+    """Every optimizer stage: level, iterations, evaluations, and why it stopped in how many runs."""
+    rows = []
+    for axes, runs in summary.groupby(AXES, sort=False):
+        split = {
+            name: [text.split(";") for text in runs[f"stage_{name}"]]
+            for name in ("optimizers", "levels", "iterations", "evaluations", "reasons")
+        }
+        longest = max(split["optimizers"], key=len)
+        for i, optimizer in enumerate(longest):
+            reached = {name: [row[i] for row in rows_ if i < len(row)] for name, rows_ in split.items()}
+            reasons = Counter(reached["reasons"])
+            rows.append(
+                dict(zip(AXES, axes, strict=True))
+                | {
+                    "level": int(reached["levels"][0]) + 1,
+                    "optimizer": optimizer,
+                    "iterations, median [min, max]": _spread(map(int, reached["iterations"]), ".0f"),
+                    "evaluations, median [min, max]": _spread(map(int, reached["evaluations"]), ".0f"),
+                    "stopped because (runs)": ", ".join(f"{why} ({n})" for why, n in reasons.items()),
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+TABLES: Mapping[str, Callable[[pd.DataFrame, Catalogue], pd.DataFrame]] = {
+    "comparison": comparison,
+    "stages": stages,
+}
+
+_STYLE = """<style>
+body { font-family: sans-serif; } table { border-collapse: collapse; }
+th, td { padding: 0.3em 0.7em; border-bottom: 1px solid #ccc; text-align: left; white-space: nowrap; }
+</style>
+"""
+
+
+def write_table(table: pd.DataFrame, folder: Path, name: str) -> None:
+    """``name`` as CSV, Markdown, LaTeX and HTML in ``folder``."""
+    folder.mkdir(parents=True, exist_ok=True)
+    table.to_csv(folder / f"{name}.csv", index=False)
+    # Exponents such as 1e-4 stay as they are typed: tabulate would read them as numbers and round them.
+    (folder / f"{name}.md").write_text(table.to_markdown(index=False, disable_numparse=True) + "\n")
+    (folder / f"{name}.tex").write_text(table.to_latex(index=False, escape=True))
+    (folder / f"{name}.html").write_text(_STYLE + table.to_html(index=False, border=0))

@@ -1,0 +1,70 @@
+# The sweep and the names of its files; everything else asks these helpers.
+import re
+
+from snakemake.exceptions import WorkflowError
+
+from solvers.configuration import ConfigurationError
+from solvers.record import FILES
+from workflow.sweep import Sweep
+
+
+report: "../report/workflow.rst"
+
+
+try:
+    SWEEP = Sweep.from_config(config)
+except ConfigurationError as error:
+    raise WorkflowError(str(error)) from None
+
+RUN = "results/{scale}/{experiment}/{method}/{backend}/{numerics}/{seed}"
+REPORTS = str(SWEEP.reports)
+TABLES = ("comparison", "stages")
+FIGURES = ("losses", "fields", "errors")
+
+
+wildcard_constraints:
+    scale=SWEEP.scale,
+    experiment="|".join(map(re.escape, SWEEP.experiments)),
+    seed=r"\d+",
+
+
+def run_files(name, experiment=None):
+    """The file called `name` of every run, or of every run of one experiment."""
+    return [str(folder / name) for folder in SWEEP.folders(experiment)]
+
+
+def identity(wildcards):
+    """Specification and code of a run, as a param: a change of either makes the run again."""
+    return SWEEP.identity({k: v for k, v in wildcards.items() if k != "scale"})
+
+
+def tables():
+    return expand(
+        REPORTS + "/tables/{table}.{suffix}",
+        table=TABLES,
+        suffix=("csv", "md", "tex", "html"),
+    )
+
+
+def figures():
+    return expand(
+        REPORTS + "/figures/{experiment}/{figure}.{suffix}",
+        experiment=SWEEP.experiments,
+        figure=FIGURES,
+        suffix=("pdf", "png", "csv"),
+    )
+
+
+def figure_output(name, suffix):
+    """A figure's file; the PNG goes into Snakemake's report."""
+    path = f"{REPORTS}/figures/{{experiment}}/{name}.{suffix}"
+    if suffix != "png":
+        return path
+    labels = {"experiment": "{experiment}", "figure": name}
+    return report(
+        path,
+        caption=f"../report/{name}.rst",
+        category="Figures",
+        subcategory="{experiment}",
+        labels=labels,
+    )

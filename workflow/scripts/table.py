@@ -1,0 +1,11 @@
+"""The summary -> one table in four formats."""
+
+from pathlib import Path
+
+from solvers.configuration import Catalogue
+from workflow.analysis.summary import read_summary
+from workflow.analysis.tables import TABLES, write_table
+
+name = snakemake.wildcards.table
+table = TABLES[name](read_summary(Path(snakemake.input.summary)), Catalogue())
+write_table(table, Path(snakemake.output.csv).parent, name)

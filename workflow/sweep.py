@@ -1,0 +1,122 @@
+"""The runs of a pipeline: the configuration's axes, checked before any job starts, and their product."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from solvers import backends
+from solvers.configuration import Catalogue, ConfigurationError
+from solvers.fingerprint import fingerprint
+from solvers.provenance import spec_hash
+from solvers.run import run_folder
+from solvers.spec import RunSpec
+
+__all__ = ["Sweep"]
+
+SOURCE = "config/config.yaml or --config"
+KEYS = ("scale", "seeds", "backends", "numerics", "experiments", "methods")
+RESULTS = Path("results")
+REPORTS = Path("reports")
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """All runs of one configuration, and where their results and reports stand."""
+
+    scale: str
+    specs: tuple[RunSpec, ...]
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any], catalogue: Catalogue | None = None) -> "Sweep":
+        """The sweep; :class:`ConfigurationError` names key, value and what is allowed."""
+        catalogue = catalogue or Catalogue()
+        for key in config:
+            if key not in KEYS:
+                raise ConfigurationError(SOURCE, key, config[key], f"unknown key; allowed: {', '.join(KEYS)}")
+        scale = _one("scale", config.get("scale", "quick"), catalogue.names("scales"))
+        seeds = _seeds(config.get("seeds"), catalogue.scale(scale).seeds)
+        experiments = _names("experiments", config.get("experiments", "all"), catalogue.names("experiments"))
+        chosen = {
+            "backends": _names("backends", config.get("backends", "all"), backends.names()),
+            "numerics": _names("numerics", config.get("numerics", "paper"), catalogue.names("numerics")),
+            "methods": _methods(catalogue, experiments, config.get("methods", "all")),
+        }
+        return cls(scale, tuple(_specs(catalogue, experiments, chosen, scale, seeds)))
+
+    @property
+    def experiments(self) -> list[str]:
+        """Names of the experiments that have runs."""
+        return list(dict.fromkeys(spec.experiment for spec in self.specs))
+
+    @property
+    def reports(self) -> Path:
+        """Folder of tables and figures."""
+        return REPORTS / self.scale
+
+    def folders(self, experiment: str | None = None) -> list[Path]:
+        """Run directories, of one experiment or of all."""
+        return [run_folder(s, RESULTS) for s in self.specs if experiment in (None, s.experiment)]
+
+    def find(self, wildcards: Mapping[str, str]) -> RunSpec:
+        """The run that has these values of experiment, method, backend, numerics and seed."""
+        for spec in self.specs:
+            if all(str(getattr(spec, axis)) == value for axis, value in wildcards.items()):
+                return spec
+        raise KeyError(dict(wildcards))
+
+    def identity(self, wildcards: Mapping[str, str]) -> str:
+        """Specification and code of a run: when this changes, the run is made again."""
+        spec = self.find(wildcards)
+        return f"spec {spec_hash(spec)}, code {fingerprint(spec.plugins())}"
+
+
+def _specs(
+    catalogue: Catalogue, experiments: Sequence[str], chosen: Mapping[str, Any], scale: str, seeds: Sequence[int]
+) -> list[RunSpec]:
+    return [
+        catalogue.resolve(experiment, method, backend, numerics, scale, seed)
+        for experiment in experiments
+        for method in catalogue.experiment(experiment).methods
+        if method in chosen["methods"]
+        for numerics in chosen["numerics"]
+        for backend in chosen["backends"]
+        for seed in seeds
+    ]
+
+
+def _methods(catalogue: Catalogue, experiments: Sequence[str], value: Any) -> list[str]:
+    known = dict.fromkeys(m for name in experiments for m in catalogue.experiment(name).methods)
+    return _names("methods", value, list(known))
+
+
+def _one(key: str, value: Any, allowed: Sequence[str]) -> str:
+    if value not in allowed:
+        raise ConfigurationError(SOURCE, key, value, f"unknown name; allowed: {', '.join(allowed)}")
+    return value
+
+
+def _names(key: str, value: Any, allowed: Sequence[str]) -> list[str]:
+    """Names from ``all``, ``a``, ``a,b`` or a list; each once, in the order given."""
+    if value == "all":
+        return list(allowed)
+    names = value.split(",") if isinstance(value, str) else value
+    if not isinstance(names, list) or not names:
+        raise ConfigurationError(SOURCE, key, value, f"must be all or names of: {', '.join(allowed)}")
+    found = [_one(key, name.strip() if isinstance(name, str) else name, ["all", *allowed]) for name in names]
+    if len(set(found)) != len(found) or "all" in found:
+        raise ConfigurationError(SOURCE, key, value, "names each thing once, or is just all")
+    return found
+
+
+def _seeds(value: Any, default: int) -> list[int]:
+    """Seeds from a count, a list, or ``None`` for the scale's count."""
+    value = default if value is None else value
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 1:
+        return list(range(value))
+    is_list = isinstance(value, list) and value and all(type(seed) is int and seed >= 0 for seed in value)
+    if is_list and len(set(value)) == len(value):
+        return value
+    raise ConfigurationError(
+        SOURCE, "seeds", value, "must be a count of at least 1, or a list of different seeds >= 0"
+    )
