@@ -38,5 +38,9 @@ lock: .venv/installed
 	    --no-emit-find-links --no-emit-trusted-host --output-file requirements.txt pyproject.toml
 	sed -i 's/^\(torch==[0-9.]*\)+.*/\1/' requirements.txt
 
+# The JSON schema of run.json, for readers in other languages.
+schemas: .venv/installed
+	$(RUN) python -m solvers schema > workflow/schemas/run.schema.json
+
 clean:
 	rm -rf .venv .snakemake *.egg-info

@@ -1,6 +1,7 @@
 """The command line: ``run`` makes one run, ``list`` shows what there is."""
 
 import argparse
+import json
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -44,6 +45,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     one.add_argument("--quiet", action="store_true", help="no progress")
     commands.add_parser("list", help="show problems, experiments, methods, networks, balancing, scales")
+    commands.add_parser("schema", help="print the JSON schema of run.json")
     return parser
 
 
@@ -54,6 +56,8 @@ def main(arguments: Sequence[str] | None = None, pinned_core: int | None = None)
     try:
         if options.command == "list":
             _list(catalogue, Console())
+        elif options.command == "schema":
+            print(json.dumps(RunRecord.model_json_schema(), indent=2))
         else:
             _run(catalogue, options, pinned_core)
     except ConfigurationError as error:

@@ -124,7 +124,8 @@ def checked(model: type[T], data: Mapping[str, Any], source: str) -> T:
         where = [str(part) for part in first["loc"]]
         cause = first.get("ctx", {}).get("error")
         if isinstance(cause, KeyProblem):
-            raise ConfigurationError(source, ".".join([*where, cause.key]), cause.value, cause.problem) from None
+            key, problem = ".".join([*where, cause.key]), cause.problem + _number_hint(cause.value)
+            raise ConfigurationError(source, key, cause.value, problem) from None
         value = None if isinstance(first["input"], dict) else first["input"]
         problem = (str(cause) if cause else first["msg"]) + _number_hint(value)
         raise ConfigurationError(source, ".".join(where), value, problem) from None

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ __all__ = ["Sweep"]
 
 SOURCE = "config/config.yaml or --config"
 KEYS = ("scale", "seeds", "backends", "numerics", "experiments", "methods")
+RUN_AXES = ("experiment", "method", "backend", "numerics", "seed")
 RESULTS = Path("results")
 REPORTS = Path("reports")
 
@@ -60,10 +62,11 @@ class Sweep:
 
     def find(self, wildcards: Mapping[str, str]) -> RunSpec:
         """The run that has these values of experiment, method, backend, numerics and seed."""
-        for spec in self.specs:
-            if all(str(getattr(spec, axis)) == value for axis, value in wildcards.items()):
-                return spec
-        raise KeyError(dict(wildcards))
+        return self._by_axes[tuple(wildcards[axis] for axis in RUN_AXES)]
+
+    @cached_property
+    def _by_axes(self) -> dict[tuple[str, ...], RunSpec]:
+        return {tuple(str(getattr(spec, axis)) for axis in RUN_AXES): spec for spec in self.specs}
 
     def identity(self, wildcards: Mapping[str, str]) -> str:
         """Specification and code of a run: when this changes, the run is made again."""

@@ -217,6 +217,6 @@ def _stop_reason(before: float, value: float, slope: float, options: LbfgsOption
         return "non-finite"
     if slope <= options.gtol:
         return "gradient"
-    if before - value <= options.ftol * max(abs(before), abs(value), 1.0):
+    if np.isfinite(before) and before - value <= options.ftol * max(abs(before), abs(value), 1.0):
         return "no-decrease"
     return None

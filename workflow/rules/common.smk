@@ -16,8 +16,6 @@ try:
 except ConfigurationError as error:
     raise WorkflowError(str(error)) from None
 
-RUN = "results/{scale}/{experiment}/{method}/{backend}/{numerics}/{seed}"
-REPORTS = str(SWEEP.reports)
 TABLES = ("comparison", "stages")
 FIGURES = ("losses", "fields", "errors")
 
@@ -35,12 +33,13 @@ def run_files(name, experiment=None):
 
 def identity(wildcards):
     """Specification and code of a run, as a param: a change of either makes the run again."""
-    return SWEEP.identity({k: v for k, v in wildcards.items() if k != "scale"})
+    return SWEEP.identity(wildcards)
 
 
 def tables():
     return expand(
-        REPORTS + "/tables/{table}.{suffix}",
+        "reports/{scale}/tables/{table}.{suffix}",
+        scale=SWEEP.scale,
         table=TABLES,
         suffix=("csv", "md", "tex", "html"),
     )
@@ -48,7 +47,8 @@ def tables():
 
 def figures():
     return expand(
-        REPORTS + "/figures/{experiment}/{figure}.{suffix}",
+        "reports/{scale}/figures/{experiment}/{figure}.{suffix}",
+        scale=SWEEP.scale,
         experiment=SWEEP.experiments,
         figure=FIGURES,
         suffix=("pdf", "png", "csv"),
@@ -57,7 +57,7 @@ def figures():
 
 def figure_output(name, suffix):
     """A figure's file; the PNG goes into Snakemake's report."""
-    path = f"{REPORTS}/figures/{{experiment}}/{name}.{suffix}"
+    path = f"reports/{{scale}}/figures/{{experiment}}/{name}.{suffix}"
     if suffix != "png":
         return path
     labels = {"experiment": "{experiment}", "figure": name}

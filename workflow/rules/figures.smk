@@ -13,7 +13,7 @@ rule figures:
             for suffix in ("pdf", "png", "csv")
         },
     log:
-        f"logs/{SWEEP.scale}/figures/{{experiment}}.log",
+        "logs/figures/{scale}/{experiment}.log",
     message:
         "figures of {wildcards.experiment}"
     script:

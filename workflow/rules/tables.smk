@@ -6,13 +6,13 @@ rule summary:
         runs=run_files("run.json"),
     output:
         csv=report(
-            REPORTS + "/summary.csv",
+            "reports/{scale}/summary.csv",
             caption="../report/summary.rst",
             category="Tables",
             labels={"table": "all runs"},
         ),
     log:
-        f"logs/{SWEEP.scale}/summary.log",
+        "logs/summary/{scale}.log",
     message:
         "one table of all runs"
     script:
@@ -23,17 +23,17 @@ rule table:
     input:
         summary=rules.summary.output.csv,
     output:
-        csv=REPORTS + "/tables/{table}.csv",
-        md=REPORTS + "/tables/{table}.md",
-        tex=REPORTS + "/tables/{table}.tex",
+        csv="reports/{scale}/tables/{table}.csv",
+        md="reports/{scale}/tables/{table}.md",
+        tex="reports/{scale}/tables/{table}.tex",
         html=report(
-            REPORTS + "/tables/{table}.html",
+            "reports/{scale}/tables/{table}.html",
             caption="../report/table.rst",
             category="Tables",
             labels={"table": "{table}"},
         ),
     log:
-        f"logs/{SWEEP.scale}/tables/{{table}}.log",
+        "logs/tables/{scale}/{table}.log",
     message:
         "table {wildcards.table}"
     script:

@@ -3,7 +3,11 @@
 
 rule train:
     output:
-        expand(RUN + "/{file}", file=FILES, allow_missing=True),
+        expand(
+            "results/{scale}/{experiment}/{method}/{backend}/{numerics}/{seed}/{file}",
+            file=FILES,
+            allow_missing=True,
+        ),
     log:
         "logs/train/{scale}/{experiment}/{method}/{backend}/{numerics}/{seed}.log",
     threads: 1

@@ -1,0 +1,49 @@
+"""Fixtures: everything that is registered, so that a new problem, method or backend is tested by itself."""
+
+import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from problems.base import Problem
+from solvers import backends
+from solvers.backends import Backend
+from solvers.configuration import Catalogue
+from solvers.run import build_backend, initial_parameters
+from solvers.spec import RunSpec
+
+ROOT = Path(__file__).resolve().parent.parent
+CATALOGUE = Catalogue()
+BACKENDS = backends.names()
+METHODS = [
+    (experiment, method)
+    for experiment in CATALOGUE.names("experiments")
+    for method in CATALOGUE.experiment(experiment).methods
+]
+
+
+@pytest.fixture(params=BACKENDS)
+def backend_name(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+@pytest.fixture(params=METHODS, ids="-".join)
+def method(request: pytest.FixtureRequest) -> tuple[str, str]:
+    return request.param
+
+
+def smoke_spec(method: tuple[str, str], backend: str, numerics: str = "strict", **options) -> RunSpec:
+    """A run of every method at the smoke scale, in float64 unless said otherwise."""
+    return CATALOGUE.resolve(*method, backend, numerics, "smoke", **options)
+
+
+def build(spec: RunSpec) -> tuple[Problem, Backend, np.ndarray]:
+    """Problem, backend and parameters of a run, biases moved off zero so that nothing cancels by chance."""
+    problem = spec.build_problem()
+    theta = initial_parameters(spec, problem)
+    theta = theta + 0.1 * np.random.default_rng(1).standard_normal(theta.shape)
+    return problem, build_backend(spec, problem), theta.astype(spec.dtype)

@@ -1,0 +1,229 @@
+"""Configuration: everything that ships resolves, and every mistake is named where it was made."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+
+from solvers.configuration import Catalogue, ConfigurationError
+from solvers.record import RunRecord
+from solvers.spec import RunSpec
+from tests.conftest import BACKENDS, CATALOGUE, ROOT, smoke_spec
+from workflow.sweep import Sweep
+
+CASE = ("heat-0.3", "mmpinn", "jax")
+
+
+def message(action) -> str:
+    with pytest.raises(ConfigurationError) as caught:
+        action()
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("numerics", CATALOGUE.names("numerics"))
+@pytest.mark.parametrize("scale", CATALOGUE.names("scales"))
+def test_everything_that_ships_resolves(method, numerics, scale):
+    for backend in BACKENDS:
+        spec = CATALOGUE.resolve(*method, backend, numerics, scale)
+        assert RunSpec.model_validate_json(spec.model_dump_json()) == spec
+
+
+def test_the_papers_scale_is_the_papers():
+    spec = CATALOGUE.resolve("heat-0.15", "mmpinn", "jax", "paper", "paper")
+    assert [level.exponents["residual"] for level in spec.levels] == [3, 2, 1]
+    adam, lbfgs = spec.levels[0].stages
+    assert (adam["iterations"], adam["learning_rate"]) == (2000, 1e-3)
+    assert (lbfgs["iterations"], lbfgs["history"], lbfgs["line_search_steps"]) == (100000, 50, 50)
+    assert (lbfgs["ftol"], lbfgs["gtol"], spec.precision) == (2.220446049250313e-16, 1e-5, "float32")
+    assert spec.points["residual"].count == 10000
+    assert [len(level.stages) for level in spec.levels] == [2, 1, 1]
+
+
+def test_strict_numerics_have_no_tolerances():
+    for level in smoke_spec(("heat-0.15", "mmpinn"), "jax").levels:
+        assert all(stage["ftol"] == stage["gtol"] == 0 for stage in level.stages if stage["optimizer"] == "lbfgs")
+
+
+@pytest.mark.parametrize(
+    ("override", "parts"),
+    [
+        ("problem.epsilo=0.2", ["problem", "epsilo", "allowed: epsilon"]),
+        ("problem.epsilon=-1", ["epsilon", "-1", "greater than 0"]),
+        ("problem.name=heet", ["problem.name", "heet", "allowed: heat"]),
+        ("network.widht=3", ["network.widht", "3", "allowed", "width"]),
+        ("network.width=abc", ["network.width", "abc", "integer"]),
+        ("network.width=0", ["width 0", "at least 1"]),
+        ("network.name=foo", ["network.name", "foo", "dense"]),
+        ("optimizers.adm.iterations=3", ["optimizers.adm", "allowed: adam, lbfgs"]),
+        ("optimizers.adam.iterations=0", ["iterations 0", "at least 1"]),
+        ("optimizers.lbfgs.implementation=own", ["implementation", "own", "'scipy' or 'native'"]),
+        ("stages.sgd.iterations=3", ["stages.sgd", "allowed: adam, lbfgs"]),
+        ("points.inside.count=3", ["points.inside", "allowed: initial, boundary, residual"]),
+        ("points.residual.count=-3", ["points.residual.count", "-3"]),
+        ("points.residual.strategy=sobol", ["strategy", "sobol", "allowed: grid, latin-hypercube"]),
+        ("evaluation.grid=[3]", ["evaluation.grid", "[3]", "['x', 't']"]),
+        ("precision=float16", ["precision", "float16", "float32"]),
+        ("learning_rate=1", ["learning_rate", "allowed", "optimizers"]),
+        ("problem.epsilon", ["problem.epsilon", "KEY=VALUE"]),
+        ("methods.pin.stages={}", ["methods.pin", "allowed: pinn, mmpinn"]),
+    ],
+)
+def test_mistakes_in_overrides_are_named(override, parts):
+    text = message(lambda: CATALOGUE.resolve(*CASE, scale="smoke", overrides=[override]))
+    assert text.startswith("--set")
+    for part in parts:
+        assert part in text
+
+
+@pytest.mark.parametrize(
+    ("axes", "parts"),
+    [
+        ({"experiment": "heat-0.33"}, ["heat-0.33", "heat-0.3"]),
+        ({"method": "mmpin"}, ["mmpin", "config/experiments/heat-0.3.yaml", "pinn, mmpinn"]),
+        ({"backend": "tensorflow"}, ["tensorflow", "jax, torch"]),
+        ({"numerics": "loose"}, ["loose", "paper, strict"]),
+        ({"scale": "tiny"}, ["tiny", "paper, quick, smoke"]),
+        ({"seed": -1}, ["seed", "-1"]),
+    ],
+)
+def test_unknown_axes_are_named(axes, parts):
+    given = dict(zip(("experiment", "method", "backend"), CASE, strict=True)) | {"scale": "smoke"} | axes
+    text = message(lambda: CATALOGUE.resolve(**given))
+    for part in parts:
+        assert part in text
+
+
+def edited(tmp_path: Path, kind: str, name: str, edit) -> Catalogue:
+    """A copy of the shipped configuration with one file changed."""
+    shutil.copytree(ROOT / "config", tmp_path / "config")
+    path = tmp_path / "config" / kind / f"{name}.yaml"
+    data = yaml.safe_load(path.read_text())
+    edit(data)
+    path.write_text(yaml.safe_dump(data))
+    return Catalogue(tmp_path / "config")
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "edit", "parts"),
+    [
+        ("experiments", "heat-0.3", lambda d: d.update(titel="x"), ["heat-0.3.yaml", "titel", "title"]),
+        ("experiments", "heat-0.3", lambda d: d.pop("network"), ["heat-0.3.yaml", "network", "required"]),
+        (
+            "experiments",
+            "heat-0.3",
+            lambda d: d["stages"]["adam"].update(learning_rate="1e-3"),
+            ["heat-0.3.yaml", "learning_rate", '"1e-3"', "YAML reads it as text: write 0.001"],
+        ),
+        (
+            "experiments",
+            "heat-0.3",
+            lambda d: d["methods"]["mmpinn"]["levels"][1].update(stages=["bfgs"]),
+            ["heat-0.3.yaml", "levels.1.stages", "bfgs", "adam, lbfgs"],
+        ),
+        (
+            "experiments",
+            "heat-0.3",
+            lambda d: d["methods"]["mmpinn"]["levels"][0].update(stages=[]),
+            ["heat-0.3.yaml", "levels.0.stages"],
+        ),
+        (
+            "experiments",
+            "heat-0.3",
+            lambda d: d["methods"]["mmpinn"]["levels"][0].update(exponents={"residual": -3}),
+            ["heat-0.3.yaml", "residual", "-3", "greater than 0"],
+        ),
+        (
+            "experiments",
+            "heat-0.3",
+            lambda d: d["methods"]["mmpinn"]["levels"][0].update(exponents={"interior": 3}),
+            ["heat-0.3.yaml", "levels.0.exponents", "interior", "residual"],
+        ),
+        (
+            "experiments",
+            "heat-0.3",
+            lambda d: d["methods"]["mmpinn"].update(balancing={"name": "powr"}),
+            ["heat-0.3.yaml", "balancing.name", "powr", "power, sum"],
+        ),
+        (
+            "experiments",
+            "heat-0.3",
+            lambda d: d["scales"]["smoke"]["network"].update(widht=3),
+            ["heat-0.3.yaml (scales.smoke)", "network.widht", "width"],
+        ),
+        (
+            "scales",
+            "smoke",
+            lambda d: d["optimizers"]["adam"].update(steps=3),
+            ["scales/smoke.yaml", "steps", "iterations"],
+        ),
+        ("scales", "smoke", lambda d: d.update(seeds=0), ["scales/smoke.yaml", "seeds", "0"]),
+        (
+            "numerics",
+            "paper",
+            lambda d: d["optimizers"]["lbfgs"].update(ftol=-1.0),
+            ["numerics/paper.yaml", "ftol -1.0", "negative"],
+        ),
+    ],
+)
+def test_mistakes_in_files_are_blamed_on_the_file(tmp_path, kind, name, edit, parts):
+    catalogue = edited(tmp_path, kind, name, edit)
+    text = message(lambda: catalogue.resolve(*CASE, scale="smoke"))
+    for part in parts:
+        assert part in text
+
+
+def test_broken_yaml_is_named(tmp_path):
+    catalogue = edited(tmp_path, "scales", "smoke", lambda data: None)
+    (tmp_path / "config/scales/smoke.yaml").write_text("a: [1,")
+    text = str(pytest.raises(ConfigurationError, catalogue.resolve, *CASE, scale="smoke").value)
+    assert "smoke.yaml" in text and "not valid YAML" in text
+
+
+@pytest.mark.parametrize(
+    ("config", "parts"),
+    [
+        ({"scal": "smoke"}, ["scal", "unknown key", "scale"]),
+        ({"scale": "tiny"}, ["scale", "tiny", "quick"]),
+        ({"experiments": "heat-0.3,heat"}, ["experiments", "heat", "heat-0.15"]),
+        ({"methods": "pin"}, ["methods", "pin", "mmpinn"]),
+        ({"backends": ["jax", "tf"]}, ["backends", "tf", "torch"]),
+        ({"backends": "jax,jax"}, ["backends", "once"]),
+        ({"backends": 3}, ["backends", "3"]),
+        ({"backends": []}, ["backends"]),
+        ({"numerics": "exact"}, ["numerics", "exact", "strict"]),
+        ({"seeds": 0}, ["seeds", "0", "at least 1"]),
+        ({"seeds": [1, 1]}, ["seeds", "different"]),
+        ({"seeds": "many"}, ["seeds", "many"]),
+        ({"seeds": [-1]}, ["seeds"]),
+        ({"seeds": True}, ["seeds"]),
+    ],
+)
+def test_mistakes_in_the_sweep_are_named(config, parts):
+    text = message(lambda: Sweep.from_config(config, CATALOGUE))
+    for part in parts:
+        assert part in text
+
+
+def test_the_sweep_is_the_product_of_its_axes():
+    sweep = Sweep.from_config({"scale": "smoke", "experiments": "heat-0.15", "seeds": 5, "numerics": "all"}, CATALOGUE)
+    assert len(sweep.specs) == 2 * len(BACKENDS) * 2 * 5
+    assert len(set(sweep.folders())) == len(sweep.specs)
+    assert Sweep.from_config({"scale": "smoke", "seeds": [7]}, CATALOGUE).specs[0].seed == 7
+    assert {spec.backend for spec in Sweep.from_config({"backends": "jax"}, CATALOGUE).specs} == {"jax"}
+
+
+def test_the_default_sweep_is_the_quick_scale_of_everything():
+    config = yaml.safe_load((ROOT / "config/config.yaml").read_text())
+    sweep = Sweep.from_config(config, CATALOGUE)
+    assert sweep.scale == "quick"
+    assert sweep.experiments == CATALOGUE.names("experiments")
+    assert len(sweep.specs) == 3 * 2 * 2 * 3
+
+
+def test_the_schema_of_a_run_is_the_one_on_file():
+    """Made anew by `make schemas`."""
+    on_file = json.loads((ROOT / "workflow/schemas/run.schema.json").read_text())
+    assert on_file == RunRecord.model_json_schema()

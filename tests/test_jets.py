@@ -1,0 +1,114 @@
+"""Jets against nested automatic differentiation, for every network and both frameworks."""
+
+import itertools
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import torch
+
+from solvers.backends.jax import OPS as JAX_OPS
+from solvers.backends.torch import OPS as TORCH_OPS
+from solvers.jets import FUSED, Jet, coordinate_jet, layout_for, numpy_ops
+from solvers.networks.base import unflatten
+from solvers.terms import Model
+from tests.conftest import build, smoke_spec
+
+POINTS = 12
+
+
+def output_jet(model: Model, theta, points, layout, ops, convert: Callable) -> Jet:
+    rows, lower, scale = (convert(a) for a in (model.rows(layout), model.lower, model.scale))
+    inputs = coordinate_jet(points, lower, scale, layout, rows)
+    return model.network.forward(unflatten(theta, model.shapes), inputs, ops)
+
+
+def all_derivatives(coordinates: tuple[str, ...]) -> list[str]:
+    pairs = itertools.combinations_with_replacement(coordinates, 2)
+    return [*coordinates, *("".join(pair) for pair in pairs)]
+
+
+def nested_jax(model: Model, theta: np.ndarray, points: np.ndarray, coordinates: tuple[str, ...]) -> dict:
+    def u(point):
+        return output_jet(model, jnp.asarray(theta), point[None], (), JAX_OPS, jnp.asarray).value[0, 0]
+
+    found = {}
+    for name in all_derivatives(coordinates):
+        function = u
+        for letter in name:
+            i = coordinates.index(letter)
+            function = (lambda f, i: lambda point: jax.grad(f)(point)[i])(function, i)
+        found[name] = np.asarray(jax.vmap(function)(jnp.asarray(points)))
+    return found
+
+
+def nested_torch(model: Model, theta: np.ndarray, points: np.ndarray, coordinates: tuple[str, ...]) -> dict:
+    where = torch.from_numpy(points).requires_grad_()
+    u = output_jet(model, torch.from_numpy(theta), where, (), TORCH_OPS, torch.from_numpy).value
+    found = {}
+    for name in all_derivatives(coordinates):
+        value = u
+        for letter in name:
+            (gradient,) = torch.autograd.grad(value.sum(), where, create_graph=True)
+            value = gradient[:, coordinates.index(letter)]
+        found[name] = value.detach().numpy()
+    return found
+
+
+FRAMEWORKS = {
+    "jax": (nested_jax, JAX_OPS, jnp.asarray, np.asarray),
+    "torch": (nested_torch, TORCH_OPS, torch.from_numpy, lambda tensor: tensor.detach().numpy()),
+}
+
+
+@pytest.fixture(params=FRAMEWORKS)
+def framework(request: pytest.FixtureRequest):
+    return FRAMEWORKS[request.param]
+
+
+def test_jets_equal_nested_autodiff(method, framework):
+    nested, ops, convert, back = framework
+    problem, backend, theta = build(smoke_spec(method, "jax"))
+    points = np.random.default_rng(2).uniform(problem.lower, problem.upper, (POINTS, problem.dimension))
+    expected = nested(backend.model, theta, points, problem.coordinates)
+    layout = layout_for(problem.coordinates, list(expected))
+    jet = output_jet(backend.model, convert(theta), convert(points), layout, ops, convert)
+    for name, value in jet.named().items():
+        if name:
+            size = np.abs(expected[name]).max()
+            np.testing.assert_allclose(back(value), expected[name], atol=1e-12 * size, rtol=1e-12)
+
+
+def test_fused_channel_equals_the_combination(method, framework):
+    nested, ops, convert, back = framework
+    problem, backend, theta = build(smoke_spec(method, "jax"))
+    points = np.random.default_rng(3).uniform(problem.lower, problem.upper, (POINTS, problem.dimension))
+    expected = nested(backend.model, theta, points, problem.coordinates)
+    linear = {name: 0.7 - 0.3 * i for i, name in enumerate(expected)}
+    layout = layout_for(problem.coordinates, linear, linear)
+    jet = output_jet(backend.model, convert(theta), convert(points), layout, ops, convert)
+    combined = sum(coefficient * expected[name] for name, coefficient in linear.items())
+    np.testing.assert_allclose(back(jet.named()[FUSED]), combined, rtol=1e-11, atol=1e-11 * np.abs(combined).max())
+
+
+def test_only_needed_channels_travel():
+    assert layout_for(("x", "t"), [""], {"": 1.0}) == ()
+    assert [c.name for c in layout_for(("x", "t"), ["t", "xx"])] == ["x", "t", "xx"]
+    assert [c.name for c in layout_for(("x", "t"), ["t", "xx"], {"t": 1.0, "xx": -1.0})] == ["x", FUSED]
+    assert [c.name for c in layout_for(("x", "t"), ["t"], {"t": 2.0})] == [FUSED]
+
+
+def test_third_derivatives_are_refused():
+    with pytest.raises(ValueError, match="second order"):
+        layout_for(("x", "t"), ["xxx"])
+
+
+def test_numpy_namespace_carries_jets_too(method):
+    problem, backend, theta = build(smoke_spec(method, "jax"))
+    points = np.random.default_rng(2).uniform(problem.lower, problem.upper, (POINTS, problem.dimension))
+    layout = layout_for(problem.coordinates, all_derivatives(problem.coordinates))
+    ours = output_jet(backend.model, theta, points, layout, numpy_ops, lambda a: a).named()
+    for name, expected in nested_jax(backend.model, theta, points, problem.coordinates).items():
+        np.testing.assert_allclose(ours[name], expected, rtol=1e-11, atol=1e-12 * np.abs(expected).max())

@@ -1,0 +1,179 @@
+"""The physics: exact solutions solve their equations, and agree with the paper's published forcing."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import sympy
+
+import problems
+from problems.base import Problem
+from problems.derivatives import Derivatives, Recorder, linear_coefficients
+from solvers.jets import FUSED, Jet, Layout, numpy_ops
+from solvers.networks.base import Network
+from solvers.terms import Model, build_terms, chunked, weighted_squares
+from tests.conftest import CATALOGUE, METHODS
+
+
+@pytest.fixture(params=problems.names())
+def problem(request: pytest.FixtureRequest) -> Problem:
+    return problems.load(request.param)
+
+
+def random_points(problem: Problem, where: dict[str, float], count: int = 50) -> np.ndarray:
+    points = np.random.default_rng(0).uniform(problem.lower, problem.upper, (count, problem.dimension))
+    for name, value in where.items():
+        points[:, problem.coordinates.index(name)] = value
+    return points
+
+
+class ExactNetwork(Network):
+    """Stands in for a network: its output is the exact solution, its channels from SymPy's derivatives."""
+
+    def __init__(self, problem: Problem):
+        self.problem = problem
+
+    def shapes(self, dimension):
+        return {}
+
+    def initialise(self, dimension, rng):
+        return {}
+
+    def forward(self, parameters, inputs: Jet, ops) -> Jet:
+        problem = self.problem
+        points = problem.lower + (inputs.value + 1) * (problem.upper - problem.lower) / 2
+        parts = tuple(self.channel(inputs.layout, k)(points)[:, None] for k in range(len(inputs.layout)))
+        return Jet(problem.solution(points)[:, None], parts, inputs.layout)
+
+    def channel(self, layout: Layout, k: int):
+        """D u = sum b_i u_i + sum a_ij u_ij, as the layout defines it."""
+        u, symbols = self.problem.exact_expression, self.problem.symbols
+        total = sum(b * sympy.diff(u, symbols[i]) for i, b in layout[k].first)
+        for i, j, a in layout[k].quadratic:
+            (first, _), (second, _) = layout[i].first[0], layout[j].first[0]
+            total += a * sympy.diff(u, symbols[first], symbols[second])
+        return self.problem.numeric(total)
+
+
+@pytest.mark.parametrize("fuse", [True, False])
+def test_exact_solution_makes_every_term_zero_through_jets(problem: Problem, fuse: bool):
+    points = {i: random_points(problem, equation.where) for i, equation in enumerate(problem.equations)}
+    model = Model(ExactNetwork(problem), problem.lower, problem.upper)
+    for term in build_terms(problem, points, fuse):
+        for block in term.blocks:
+            chunk = {name: array[0] for name, array in chunked(block, None).items()}
+            chunk |= {"lower": model.lower, "scale": model.scale, "rows": model.rows(block.layout)}
+            size = 1 + np.square(block.target).mean()
+            assert weighted_squares(model, block, {}, chunk, numpy_ops) < 1e-22 * size
+
+
+def test_exact_solution_makes_the_residual_zero_symbolically(problem: Problem):
+    """With derivatives taken by hand here, not by the code that derived the forcing."""
+    by_name = dict(zip(problem.coordinates, problem.symbols, strict=True))
+
+    def derivative(name: str) -> sympy.Expr:
+        expression = problem.exact_expression
+        for letter in name:
+            expression = expression.diff(by_name[letter])
+        return expression
+
+    u = Derivatives(problem.coordinates, derivative)
+    applied = problem.operator(problem.exact_parameters, u, *problem.symbols)
+    assert sympy.simplify(applied - problem.residual.target_expression) == 0
+
+
+def test_a_wrong_solution_does_not(problem: Problem):
+    wrong = problem.exact_expression + sympy.prod(symbol**2 for symbol in problem.symbols)
+    u = Derivatives(
+        problem.coordinates, lambda name: sympy.diff(wrong, *(sympy.Symbol(c, real=True) for c in name)) if name else wrong
+    )
+    applied = problem.operator(problem.exact_parameters, u, *problem.symbols)
+    assert sympy.simplify(applied - problem.residual.target_expression) != 0
+
+
+def test_conditions_hold_on_their_faces(problem: Problem):
+    for equation in problem.equations[:-1]:
+        assert equation.where, "a condition fixes a coordinate"
+        for name, value in equation.where.items():
+            assert value in problem.domain[name]
+
+
+def test_data_of_dirichlet_conditions_is_the_exact_solution():
+    heat = problems.load("heat")
+    for equation in heat.equations[:-1]:
+        points = random_points(heat, equation.where)
+        np.testing.assert_allclose(equation.target(points), heat.solution(points), atol=1e-12)
+
+
+@pytest.mark.parametrize(("epsilon", "mean_square"), [(0.3, 3.130e3), (0.15, 4.868e6), (0.11, 8.656e8)])
+def test_heat_forcing_is_the_published_one(epsilon: float, mean_square: float):
+    """f = 2 exp(1/D) - exp(1/D) (1 - x^2) 4 (2t - 1) / D^2, and its mean square over the domain."""
+    heat = problems.load("heat", epsilon=epsilon)
+    points = random_points(heat, {}, 1000)
+    x, t = points.T
+    big_d = (2 * t - 1) ** 2 + epsilon
+    published = 2 * np.exp(1 / big_d) - np.exp(1 / big_d) * (1 - x**2) * 4 * (2 * t - 1) / big_d**2
+    np.testing.assert_allclose(heat.residual.target(points), published, rtol=1e-11)
+    nodes, weights = np.polynomial.legendre.leggauss(200)
+    grid = np.stack(np.meshgrid(nodes, (nodes + 1) / 2, indexing="ij"), axis=-1).reshape(-1, 2)
+    squares = heat.residual.target(grid) ** 2 @ np.outer(weights, weights).ravel() / 4
+    assert squares == pytest.approx(mean_square, rel=1e-3)
+
+
+def test_required_derivatives_are_just_those_asked_for():
+    heat = problems.load("heat")
+    assert heat.residual.derivatives == ("t", "xx")
+    assert heat.residual.linear == {"t": 1.0, "xx": -1.0}
+    assert heat.equations[0].derivatives == ("",)
+
+
+def test_linear_operators_are_told_from_others():
+    recorder = Recorder(("x", "t"))
+    assert linear_coefficients(recorder.tt - 2 * recorder.x + 3 * recorder.value, recorder.symbols) == {
+        "tt": 1.0,
+        "x": -2.0,
+        "": 3.0,
+    }
+    for nonlinear in (recorder.t + recorder.value**3, recorder.x * recorder.t, recorder.xx + 1):
+        assert linear_coefficients(sympy.sympify(nonlinear), recorder.symbols) is None
+    x = sympy.Symbol("x", real=True)
+    assert linear_coefficients(x * recorder.xx, recorder.symbols) is None
+
+
+def test_mixed_derivatives_have_one_name():
+    recorder = Recorder(("x", "t"))
+    assert recorder.xt == recorder.tx
+    with pytest.raises(AttributeError, match="letters"):
+        _ = recorder.y
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [({"epsilon": 0.0}, "greater than"), ({"epsilon": float("nan")}, "finite"), ({"eps": 1.0}, "allowed: epsilon")],
+)
+def test_bad_parameters_are_refused(values: dict[str, float], message: str):
+    with pytest.raises(ValueError, match=message):
+        problems.load("heat", **values)
+
+
+def test_an_unknown_problem_names_the_known_ones():
+    with pytest.raises(ValueError, match="heat"):
+        problems.load("heet")
+
+
+def test_every_problem_has_an_experiment():
+    used = {CATALOGUE.resolve(*method, "jax", scale="smoke").problem["name"] for method in METHODS}
+    assert used == set(problems.names())
+
+
+def test_parameters_reach_operator_and_solution():
+    assert problems.load("heat", epsilon=0.3).values == {"epsilon": 0.3}
+    assert isinstance(problems.load("heat").exact_parameters, SimpleNamespace)
+    assert problems.load("heat").exact_parameters.epsilon == sympy.Rational(3, 20)
+
+
+def test_fused_layout_of_a_linear_operator_has_one_operator_channel():
+    heat = problems.load("heat")
+    points = {i: random_points(heat, e.where) for i, e in enumerate(heat.equations)}
+    residual = build_terms(heat, points)[-1].blocks[0]
+    assert [channel.name for channel in residual.layout] == ["x", FUSED]

@@ -1,0 +1,181 @@
+"""Whole runs: files, chance, repetition, divergence."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from safetensors.numpy import load_file
+
+from solvers.errors import grid_errors
+from solvers.networks.base import flatten
+from solvers.randomness import generator
+from solvers.record import FILES, RecordError, read_history, read_run
+from solvers.run import build_backend, collocation_points, initial_parameters, run, run_folder
+from tests.conftest import BACKENDS, CATALOGUE, smoke_spec
+
+CASE = ("heat-0.3", "mmpinn")
+
+
+def smoke_run(folder: Path, backend: str = "jax", numerics: str = "paper", **options):
+    spec = smoke_spec(CASE, backend, numerics, **options)
+    return spec, run(spec, folder)
+
+
+def test_every_method_runs_on_every_backend(method, backend_name, tmp_path):
+    spec = smoke_spec(method, backend_name, "paper")
+    record = run(spec, tmp_path)
+    assert record.status == "finished"
+    assert record.iterations == sum(stage.iterations for stage in record.stages)
+    assert 0 < record.last.rel_l2 < 10
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(FILES)
+
+
+def test_a_run_can_be_read_back(tmp_path):
+    spec, record = smoke_run(tmp_path)
+    assert read_run(tmp_path) == record
+    assert record.spec == spec
+    history = read_history(tmp_path)
+    assert list(history.columns[:8]) == [
+        "level",
+        "stage",
+        "optimizer",
+        "iteration",
+        "evaluation",
+        "seconds",
+        "objective",
+        "rel_l2",
+    ]
+    assert history.iteration.is_monotonic_increasing and history.evaluation.is_monotonic_increasing
+    assert history.seconds.is_monotonic_increasing
+    assert history.iteration.iloc[-1] == record.iterations
+    assert history.evaluation.iloc[-1] == record.function_evaluations
+    assert set(history.level) == {0, 1, 2}
+
+
+def test_history_tells_objective_from_terms(tmp_path):
+    """The objective is the level's function of the raw terms, and the weights are its derivatives."""
+    spec, _ = smoke_run(tmp_path, numerics="strict")
+    rule, terms = spec.build_balancing(), spec.build_problem().terms
+    for _, row in read_history(tmp_path).iterrows():
+        coefficients = rule.coefficients(terms, spec.levels[int(row.level)].exponents)
+        objective, weights = rule.combine(np.array([row[f"term.{t}"] for t in terms]), coefficients)
+        assert row.objective == pytest.approx(objective, rel=1e-12)
+        np.testing.assert_allclose([row[f"weight.{t}"] for t in terms], weights, rtol=1e-12)
+
+
+def test_saved_weights_make_the_saved_errors_and_fields(tmp_path):
+    spec, record = smoke_run(tmp_path, "torch")
+    problem = spec.build_problem()
+    backend = build_backend(spec, problem)
+    arrays = load_file(tmp_path / "weights.safetensors")
+    for which, errors in (("last", record.last), ("best", record.best)):
+        theta = flatten({name: arrays[f"{which}/{name}"] for name in backend.model.shapes})
+        ours = grid_errors(problem, lambda points, theta=theta: backend.predict(theta, points), spec.evaluation.grid)
+        assert ours.rel_l2 == pytest.approx(errors.rel_l2, rel=1e-6)
+        assert ours.maximum == pytest.approx(errors.maximum, rel=1e-6)
+    with np.load(tmp_path / "fields.npz") as fields:
+        assert set(fields) == {"x", "t", "exact", "predicted"}
+        assert fields["exact"].shape == fields["predicted"].shape == (21, 21)
+        points = np.array([[fields["x"][3], fields["t"][5]]])
+        assert fields["exact"][3, 5] == pytest.approx(problem.solution(points)[0])
+        theta = flatten({name: arrays[f"last/{name}"] for name in backend.model.shapes})
+        assert fields["predicted"][3, 5] == pytest.approx(backend.predict(theta, points)[0], rel=1e-5)
+
+
+def test_the_same_seed_makes_the_same_numbers(backend_name, tmp_path):
+    for name in ("first", "second"):
+        smoke_run(tmp_path / name, backend_name)
+    first, second = (read_history(tmp_path / name).drop(columns="seconds") for name in ("first", "second"))
+    pd.testing.assert_frame_equal(first, second, check_exact=True)
+    arrays = [load_file(tmp_path / name / "weights.safetensors") for name in ("first", "second")]
+    for name, array in arrays[0].items():
+        np.testing.assert_array_equal(array, arrays[1][name])
+
+
+def test_another_seed_makes_other_points_and_weights():
+    specs = [smoke_spec(CASE, "jax", seed=seed) for seed in (0, 1)]
+    problem = specs[0].build_problem()
+    points = [collocation_points(spec, problem) for spec in specs]
+    residual = len(problem.equations) - 1
+    assert not np.isclose(points[0][residual], points[1][residual]).any()
+    weights = [initial_parameters(spec, problem) for spec in specs]
+    moved = weights[0] != 0
+    assert not np.isclose(weights[0][moved], weights[1][moved]).any()
+
+
+def test_points_and_weights_depend_on_neither_backend_nor_method():
+    specs = [smoke_spec(("heat-0.3", m), b) for m in ("pinn", "mmpinn") for b in BACKENDS]
+    problem = specs[0].build_problem()
+    for spec in specs[1:]:
+        np.testing.assert_array_equal(initial_parameters(spec, problem), initial_parameters(specs[0], problem))
+        for i, points in collocation_points(spec, problem).items():
+            np.testing.assert_array_equal(points, collocation_points(specs[0], problem)[i])
+
+
+def test_seeds_are_hashes_of_named_axes_and_never_change():
+    assert generator("heat-0.3", 0, "weights").integers(1 << 62) == 3948707451532233358
+    draws = {
+        generator(experiment, seed, purpose).random()
+        for experiment in ("a", "b")
+        for seed in (0, 1)
+        for purpose in ("weights", "points/residual/0")
+    }
+    assert len(draws) == 8
+
+
+def test_a_diverging_run_is_a_result(backend_name, tmp_path):
+    _, record = smoke_run(tmp_path, backend_name, overrides=["optimizers.adam.learning_rate=1e6"])
+    assert record.status == "diverged"
+    assert "term" in record.reason and "iteration 1 " in record.reason
+    assert [stage.reason for stage in record.stages] == ["diverged"]
+    assert read_run(tmp_path) == record
+    assert len(read_history(tmp_path)) >= 1
+
+
+def test_run_json_has_no_nan_literals(tmp_path):
+    _, record = smoke_run(tmp_path, overrides=["optimizers.adam.learning_rate=1e30"])
+
+    def refuse(literal: str):
+        raise AssertionError(literal)
+
+    json.loads((tmp_path / "run.json").read_text(), parse_constant=refuse)
+    assert record.status == "diverged"
+
+
+def test_provenance_leads_back_to_the_run(tmp_path):
+    spec, record = smoke_run(tmp_path, "torch")
+    assert record.command == "python -m solvers run heat-0.3 mmpinn --backend torch --numerics paper --scale smoke --seed 0"
+    assert {"python", "torch", "numpy", "scipy"} <= set(record.provenance.versions)
+    assert "jax" not in record.provenance.versions
+    assert len(record.provenance.fingerprint) == 16
+    assert {"setup", "training", "monitoring", "evaluation"} <= set(record.seconds)
+    assert record.peak_memory_bytes > 1 << 20
+    assert run_folder(spec) == Path("results/smoke/heat-0.3/mmpinn/torch/paper/0")
+
+
+def test_overridden_runs_have_a_folder_of_their_own():
+    spec = CATALOGUE.resolve("heat-0.3", "pinn", "jax", overrides=["problem.epsilon=0.2"])
+    assert run_folder(spec).parts[2] == "heat-0.3@problem.epsilon=0.2"
+
+
+@pytest.mark.parametrize("damage", ['{"status": "finished"}', "", "{", '{"schema_version": 99}'])
+def test_damaged_records_are_named(tmp_path, damage):
+    (tmp_path / "run.json").write_text(damage)
+    with pytest.raises(RecordError, match=r"run\.json: not a run of schema 1"):
+        read_run(tmp_path)
+
+
+def test_a_missing_record_is_named(tmp_path):
+    with pytest.raises(RecordError, match="cannot be read"):
+        read_run(tmp_path)
+
+
+def test_errors_are_those_of_a_known_mistake():
+    problem = smoke_spec(CASE, "jax").build_problem()
+    errors = grid_errors(problem, lambda points: 1.01 * problem.solution(points), [31, 11])
+    assert errors.rel_l2 == pytest.approx(0.01)
+    zero = grid_errors(problem, lambda points: np.zeros(len(points)), [31, 11])
+    assert zero.rel_l2 == pytest.approx(1.0)
+    assert zero.maximum == pytest.approx(np.exp(1 / 0.3))

@@ -1,0 +1,179 @@
+"""Terms and their gradients: a NumPy reference, finite differences, torch against JAX."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from problems.base import Equation, Problem
+from solvers import backends
+from solvers.jets import coordinate_jet, numpy_ops
+from solvers.networks.base import unflatten
+from solvers.run import collocation_points, initial_parameters
+from solvers.sampling import sample
+from solvers.terms import Model, build_terms, chunked
+from tests.conftest import BACKENDS, build, smoke_spec
+
+STEP = np.longdouble(1e-3)
+STENCIL = {-2: 1, -1: -8, 1: 8, 2: -1}
+SECOND = {-2: -1, -1: 16, 0: -30, 1: 16, 2: -1}
+
+
+def network_value(model: Model, theta: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """u in extended precision by the plain forward pass: no channel of a jet is used."""
+    none = np.zeros((0, points.shape[1]))
+    inputs = coordinate_jet(points, model.lower, model.scale, (), none)
+    return model.network.forward(unflatten(theta, model.shapes), inputs, numpy_ops).value[:, 0]
+
+
+def difference_quotient(u, points: np.ndarray, name: str, coordinates: tuple[str, ...]) -> np.ndarray:
+    """A derivative of first or second order by differences of fourth order in extended precision."""
+    if not name:
+        return u(points)
+    moved = np.eye(points.shape[1], dtype=np.longdouble)
+    i = coordinates.index(name[0])
+    if len(name) == 2 and name[0] == name[1]:
+        return sum(c * u(points + k * STEP * moved[i]) for k, c in SECOND.items()) / (12 * STEP**2)
+    rest = name[1:]
+    return sum(
+        c * difference_quotient(u, points + k * STEP * moved[i], rest, coordinates) for k, c in STENCIL.items()
+    ) / (12 * STEP)
+
+
+def reference_term(problem: Problem, name: str, points: dict, model: Model, theta: np.ndarray) -> float:
+    """Sum over the faces of the mean squared mismatch, from the loss's definition."""
+    theta = theta.astype(np.longdouble)
+
+    def mean_square(equation: Equation, where: np.ndarray) -> float:
+        long = where.astype(np.longdouble)
+        derivatives = {
+            key: difference_quotient(lambda p: network_value(model, theta, p), long, key, problem.coordinates)
+            for key in equation.derivatives
+        }
+        mismatch = equation.apply(derivatives, list(long.T)) - equation.target(where)
+        return float((mismatch**2).mean())
+
+    return sum(mean_square(eq, points[i]) for i, eq in enumerate(problem.equations) if eq.term == name)
+
+
+def test_terms_equal_a_numpy_reference(method, backend_name):
+    spec = smoke_spec(method, backend_name)
+    problem, backend, theta = build(spec)
+    points = collocation_points(spec, problem)
+    values, _ = backend.terms_and_gradients(theta)
+    for name, value in zip(problem.terms, values, strict=True):
+        assert value == pytest.approx(reference_term(problem, name, points, backend.model, theta), rel=1e-8)
+
+
+def test_term_gradients_equal_finite_differences(method, backend_name):
+    problem, backend, theta = build(smoke_spec(method, backend_name))
+    values, gradients = backend.terms_and_gradients(theta)
+    step = 1e-3
+    for seed in range(3):
+        direction = np.random.default_rng(seed).standard_normal(theta.shape)
+        direction /= np.linalg.norm(direction)
+        nearby = {k: backend.terms_and_gradients(theta + k * step * direction)[0] for k in STENCIL}
+        quotient = sum(c * nearby[k] for k, c in STENCIL.items()) / (12 * step)
+        rounding = 1e-14 * values / step
+        allowed = 1e-7 * np.linalg.norm(gradients, axis=1) + rounding
+        np.testing.assert_array_less(np.abs(gradients @ direction - quotient), allowed)
+
+
+def test_backends_agree_to_1e_10(method):
+    results = {}
+    for name in BACKENDS:
+        spec = smoke_spec(method, name)
+        problem, backend, theta = build(spec)
+        for level in spec.build_levels():
+            coefficients = backend.balancing.coefficients(problem.terms, level.exponents)
+            results.setdefault(name, []).append((*backend.terms_and_gradients(theta), backend.evaluate(theta, coefficients)))
+    for ours, other in zip(results["jax"], results["torch"], strict=True):
+        np.testing.assert_allclose(ours[0], other[0], rtol=1e-10)
+        scale = np.abs(ours[1]).max(axis=1, keepdims=True)
+        np.testing.assert_array_less(np.abs(ours[1] - other[1]) / scale, 1e-10)
+        assert ours[2].objective == pytest.approx(other[2].objective, rel=1e-10)
+        np.testing.assert_allclose(ours[2].weights, other[2].weights, rtol=1e-10)
+        gradients = ours[2].gradient, other[2].gradient
+        assert np.abs(gradients[0] - gradients[1]).max() <= 1e-10 * np.abs(gradients[0]).max()
+
+
+def test_evaluation_is_the_combination_of_the_terms(method, backend_name):
+    spec = smoke_spec(method, backend_name)
+    problem, backend, theta = build(spec)
+    coefficients = backend.balancing.coefficients(problem.terms, spec.levels[0].exponents)
+    values, gradients = backend.terms_and_gradients(theta)
+    seen = backend.evaluate(theta, coefficients)
+    objective, weights = backend.balancing.combine(values, coefficients)
+    np.testing.assert_allclose(seen.values, values, rtol=1e-12)
+    assert seen.objective == pytest.approx(float(objective), rel=1e-12)
+    combined = weights @ gradients
+    np.testing.assert_allclose(seen.gradient, combined, rtol=1e-9, atol=1e-12 * np.abs(combined).max())
+    np.testing.assert_allclose(seen.gradient_norms, np.linalg.norm(gradients, axis=1), rtol=1e-12)
+
+
+def test_float32_stays_float32_and_near_float64(method, backend_name):
+    spec = smoke_spec(method, backend_name, numerics="paper")
+    problem, single, theta = build(spec)
+    _, double, _ = build(smoke_spec(method, backend_name))
+    assert theta.dtype == np.float32
+    values, gradients = single.terms_and_gradients(theta)
+    exact, exact_gradients = double.terms_and_gradients(theta)
+    assert values.dtype == gradients.dtype == single.predict(theta, np.zeros((3, problem.dimension))).dtype == np.float32
+    np.testing.assert_allclose(values, exact, rtol=2e-4)
+    assert np.abs(gradients - exact_gradients).max() <= 2e-4 * np.abs(exact_gradients).max()
+
+
+@pytest.mark.parametrize("size", [1, 7, 10_000])
+def test_chunks_do_not_change_the_terms(backend_name, size):
+    spec = smoke_spec(("heat-0.15", "mmpinn"), backend_name)
+    problem, whole, theta = build(spec)
+    terms = build_terms(problem, collocation_points(spec, problem))
+    parts = backends.load(backend_name)(whole.model, terms, whole.balancing, "float64", chunk_size=size)
+    for ours, expected in zip(parts.terms_and_gradients(theta), whole.terms_and_gradients(theta), strict=True):
+        np.testing.assert_allclose(ours, expected, rtol=1e-11, atol=1e-12 * np.abs(expected).max())
+
+
+def test_chunks_are_padded_with_weight_zero():
+    spec = smoke_spec(("heat-0.15", "mmpinn"), "jax")
+    problem = spec.build_problem()
+    block = build_terms(problem, collocation_points(spec, problem))[-1].blocks[0]
+    arrays = chunked(replace(block, points=block.points[:10], target=block.target[:10], weight=block.weight[:10]), 4)
+    assert arrays["points"].shape == (3, 4, 2)
+    assert np.count_nonzero(arrays["weight"]) == 10
+    assert arrays["weight"].sum() == pytest.approx(block.weight[:10].sum())
+
+
+def test_fused_and_split_operators_agree(method, backend_name):
+    spec = smoke_spec(method, backend_name)
+    problem, fused, theta = build(spec)
+    terms = build_terms(problem, collocation_points(spec, problem), fuse=False)
+    split = backends.load(backend_name)(fused.model, terms, fused.balancing, "float64")
+    for ours, expected in zip(split.terms_and_gradients(theta), fused.terms_and_gradients(theta), strict=True):
+        np.testing.assert_allclose(ours, expected, rtol=1e-9, atol=1e-11 * np.abs(expected).max())
+
+
+def test_prediction_is_the_network(method, backend_name):
+    problem, backend, theta = build(smoke_spec(method, backend_name))
+    points = np.random.default_rng(0).uniform(problem.lower, problem.upper, (10_000, problem.dimension))
+    np.testing.assert_allclose(backend.predict(theta, points), network_value(backend.model, theta, points), rtol=1e-9, atol=1e-12)
+
+
+def test_points_lie_on_their_faces_and_fill_them():
+    spec = smoke_spec(("heat-0.3", "pinn"), "jax")
+    problem = spec.build_problem()
+    for i, points in collocation_points(spec, problem).items():
+        equation = problem.equations[i]
+        assert (points >= problem.lower).all() and (points <= problem.upper).all()
+        for name, value in equation.where.items():
+            assert (points[:, problem.coordinates.index(name)] == value).all()
+    strata = sample(problem.residual, "latin-hypercube", 64, np.random.default_rng(0))
+    scaled = (strata - problem.lower) / (problem.upper - problem.lower)
+    assert (np.sort((scaled * 64).astype(int), axis=0) == np.arange(64)[:, None]).all()
+
+
+@pytest.mark.parametrize(("experiment", "count"), [("heat-0.3", 1341), ("heat-0.15", 7851), ("heat-0.11", 482801)])
+def test_parameter_counts_are_the_papers(experiment: str, count: int):
+    from tests.conftest import CATALOGUE
+
+    spec = CATALOGUE.resolve(experiment, "mmpinn", "jax", scale="paper")
+    assert initial_parameters(spec, spec.build_problem()).size == count
