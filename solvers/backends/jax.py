@@ -192,15 +192,18 @@ class JaxBackend(Backend):
             before = last
 
     def _differentiable(self, coefficients: jax.Array, data: Tree) -> Callable[[jax.Array], jax.Array]:
-        """The objective as a function that ``jax.grad`` differentiates by the chunked gradient."""
+        """The objective as a function that ``jax.grad`` differentiates by the chunked gradient.
+
+        optax's line search steps in float64 wherever that is enabled; the objective stays in the run's precision.
+        """
 
         @jax.custom_vjp
         def function(theta: jax.Array) -> jax.Array:
-            return self._objective(theta, coefficients, data)[0][0]
+            return self._objective(theta.astype(self.dtype), coefficients, data)[0][0]
 
         def forward(theta: jax.Array) -> tuple[jax.Array, jax.Array]:
-            (objective, *_), gradient = self._objective(theta, coefficients, data)
-            return objective, gradient
+            (objective, *_), gradient = self._objective(theta.astype(self.dtype), coefficients, data)
+            return objective, gradient.astype(theta.dtype)
 
         function.defvjp(forward, lambda gradient, cotangent: (cotangent * gradient,))
         return function

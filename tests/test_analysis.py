@@ -1,0 +1,129 @@
+"""Summary, tables and figures from real runs, failed ones among them."""
+
+import numpy as np
+import pandas as pd
+import pandera.errors
+import pytest
+
+from solvers.record import RecordError
+from solvers.run import run
+from tests.conftest import BACKENDS, CATALOGUE, smoke_spec
+from workflow.analysis import figures, tables
+from workflow.analysis.summary import read_summary, summarise
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory):
+    """heat-0.3 at the smoke scale: both methods, both backends, two seeds; one run diverged."""
+    root = tmp_path_factory.mktemp("runs")
+    made = []
+    for method in ("pinn", "mmpinn"):
+        for backend in BACKENDS:
+            for seed in (0, 1):
+                bad = (method, backend, seed) == ("mmpinn", "jax", 1)
+                overrides = ["optimizers.adam.learning_rate=1e6"] if bad else []
+                spec = smoke_spec(("heat-0.3", method), backend, "paper", seed=seed, overrides=overrides)
+                made.append(root / f"{method}-{backend}-{seed}")
+                run(spec, made[-1])
+    return made
+
+
+@pytest.fixture(scope="module")
+def summary(folders):
+    return summarise(folders)
+
+
+def test_every_run_has_its_row(summary, folders):
+    assert len(summary) == len(folders)
+    assert (summary.status == "diverged").sum() == 1
+    assert summary.rel_l2.notna().all()
+
+
+def test_the_summary_survives_its_file(summary, tmp_path):
+    summary.to_csv(tmp_path / "summary.csv", index=False)
+    pd.testing.assert_frame_equal(read_summary(tmp_path / "summary.csv"), summary)
+
+
+def test_a_run_counted_twice_is_refused(folders):
+    with pytest.raises(pandera.errors.SchemaError):
+        summarise([folders[0], folders[0]])
+
+
+def test_a_missing_run_is_refused(tmp_path):
+    with pytest.raises(RecordError, match=r"run\.json"):
+        summarise([tmp_path])
+
+
+def test_comparison_counts_failures_and_shows_the_authors(summary):
+    table = tables.comparison(summary, CATALOGUE)
+    assert len(table) == 4
+    failed = table[(table.method == "mmpinn") & (table.backend == "jax")].iloc[0]
+    assert failed["runs finished"] == "1 of 2"
+    assert failed["authors' relative L2"] == "1.61e-04"
+    assert failed["authors' iterations"] == "2000 + 3046 / 2 / 2962"
+    fine = table[(table.method == "pinn") & (table.backend == "torch")].iloc[0]
+    ours = summary[(summary.method == "pinn") & (summary.backend == "torch")].rel_l2
+    assert fine["relative L2, median [min, max]"] == f"{ours.median():.2e} [{ours.min():.2e}, {ours.max():.2e}]"
+    assert fine["iterations, median by stage"] == "20 + 15"
+
+
+def test_a_missing_error_is_worse_than_any_other():
+    assert tables.median([1.0, np.nan, 2.0]) == 2.0
+    assert tables.median([1.0, np.nan, np.nan]) == np.inf
+    assert tables.median([1.0, 2.0]) == 1.5
+    assert tables.median([np.nan, np.nan]) == np.inf
+
+
+def test_unknown_numbers_of_the_authors_are_called_unknown(summary):
+    moved = summary.assign(experiment="heat-0.11")
+    assert set(tables.comparison(moved, CATALOGUE)["authors' relative L2"]) == {"unknown"}
+
+
+def test_stages_say_why_they_stopped(summary):
+    table = tables.stages(summary, CATALOGUE)
+    jax = table[(table.method == "mmpinn") & (table.backend == "jax")]
+    assert list(jax.level) == [1, 1, 2, 3]
+    assert set(jax.iloc[0]["stopped because (runs)"].split(", ")) == {"iteration-limit (1)", "diverged (1)"}
+
+
+def test_tables_are_written_in_four_formats(summary, tmp_path):
+    table = tables.comparison(summary, CATALOGUE)
+    tables.write_table(table, tmp_path, "comparison")
+    assert sorted(path.suffix for path in tmp_path.iterdir()) == [".csv", ".html", ".md", ".tex"]
+    pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "comparison.csv", dtype=str), table)
+    for suffix in ("md", "html", "tex"):
+        assert "1.61e-04" in (tmp_path / f"comparison.{suffix}").read_text()
+
+
+@pytest.mark.parametrize("name", figures.FIGURES)
+def test_figures_have_their_numbers_beside_them(folders, name, tmp_path):
+    figure, table = figures.FIGURES[name](figures.read_runs(folders))
+    figures.write_figure(figure, table, tmp_path / f"{name}.pdf")
+    assert sorted(path.suffix for path in tmp_path.iterdir()) == [".csv", ".pdf", ".png"]
+    assert (tmp_path / f"{name}.png").stat().st_size > 10_000
+    assert len(pd.read_csv(tmp_path / f"{name}.csv")) == len(table) > 0
+
+
+def test_figures_do_not_change_from_one_drawing_to_the_next(folders, tmp_path):
+    for name in ("first", "second"):
+        figures.write_figure(*figures.draw_errors(figures.read_runs(folders)), tmp_path / name / "errors.pdf")
+    for suffix in ("pdf", "png", "csv"):
+        assert (tmp_path / f"first/errors.{suffix}").read_bytes() == (tmp_path / f"second/errors.{suffix}").read_bytes()
+
+
+def test_a_run_that_has_ended_keeps_its_last_error(folders):
+    runs = figures.read_runs(folders)
+    table = figures.error_table(runs)
+    ends = {}
+    for run_ in runs:
+        spec = run_.record.spec
+        ends[spec.method, spec.backend, spec.seed] = run_.history.rel_l2.iloc[-1]
+    last = table[table.evaluation == table.evaluation.max()]
+    assert len(last) == len(runs)
+    for row in last.itertuples():
+        assert row.rel_l2 == ends[row.method, row.backend, row.seed]
+
+
+def test_a_diverged_run_is_marked_in_figures(folders):
+    labels = [run_.label for run_ in figures.read_runs(folders)]
+    assert sum("diverged" in label for label in labels) == 1
