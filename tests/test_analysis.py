@@ -108,7 +108,9 @@ def test_figures_do_not_change_from_one_drawing_to_the_next(folders, tmp_path):
     for name in ("first", "second"):
         figures.write_figure(*figures.draw_errors(figures.read_runs(folders)), tmp_path / name / "errors.pdf")
     for suffix in ("pdf", "png", "csv"):
-        assert (tmp_path / f"first/errors.{suffix}").read_bytes() == (tmp_path / f"second/errors.{suffix}").read_bytes()
+        assert (tmp_path / f"first/errors.{suffix}").read_bytes() == (
+            tmp_path / f"second/errors.{suffix}"
+        ).read_bytes()
 
 
 def test_a_run_that_has_ended_keeps_its_last_error(folders):

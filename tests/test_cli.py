@@ -23,7 +23,18 @@ def test_list_shows_everything(capsys):
 
 
 def test_run_writes_where_the_pipeline_does(tmp_path):
-    command = [sys.executable, "-m", "solvers", "run", "heat-0.15", "mmpinn", "--backend", "jax", "--scale", "smoke"]
+    command = [
+        sys.executable,
+        "-m",
+        "solvers",
+        "run",
+        "heat-0.15",
+        "mmpinn",
+        "--backend",
+        "jax",
+        "--scale",
+        "smoke",
+    ]
     done = subprocess.run(
         [*command, "--seed", "3", "--results", str(tmp_path), "--set", "problem.epsilon=0.2"],
         cwd=ROOT,

@@ -178,7 +178,9 @@ def test_mistakes_in_files_are_blamed_on_the_file(tmp_path, kind, name, edit, pa
 def test_broken_yaml_is_named(tmp_path):
     catalogue = edited(tmp_path, "scales", "smoke", lambda data: None)
     (tmp_path / "config/scales/smoke.yaml").write_text("a: [1,")
-    text = str(pytest.raises(ConfigurationError, catalogue.resolve, *CASE, scale="smoke").value)
+    with pytest.raises(ConfigurationError) as caught:
+        catalogue.resolve(*CASE, scale="smoke")
+    text = str(caught.value)
     assert "smoke.yaml" in text and "not valid YAML" in text
 
 
@@ -208,7 +210,9 @@ def test_mistakes_in_the_sweep_are_named(config, parts):
 
 
 def test_the_sweep_is_the_product_of_its_axes():
-    sweep = Sweep.from_config({"scale": "smoke", "experiments": "heat-0.15", "seeds": 5, "numerics": "all"}, CATALOGUE)
+    sweep = Sweep.from_config(
+        {"scale": "smoke", "experiments": "heat-0.15", "seeds": 5, "numerics": "all"}, CATALOGUE
+    )
     assert len(sweep.specs) == 2 * len(BACKENDS) * 2 * 5
     assert len(set(sweep.folders())) == len(sweep.specs)
     assert Sweep.from_config({"scale": "smoke", "seeds": [7]}, CATALOGUE).specs[0].seed == 7

@@ -4,6 +4,7 @@ import re
 import subprocess
 import sys
 import tomllib
+from itertools import chain
 
 import pytest
 import yaml
@@ -20,7 +21,10 @@ def locked() -> dict[str, str]:
 
 def direct() -> dict[str, str]:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    wanted = [*project["dependencies"], *sum(project["optional-dependencies"].values(), [])]
+    wanted = [
+        *project["dependencies"],
+        *functools.reduce(operator.iadd, project["optional-dependencies"].values(), []),
+    ]
     return {re.match(r"[\w-]+", text)[0]: text for text in wanted}
 
 
@@ -57,7 +61,8 @@ def test_a_run_never_imports_the_other_framework(backend, other, tmp_path):
     code = f"""
 import sys
 from solvers.cli import main
-main(["run", "heat-0.3", "pinn", "--backend", "{backend}", "--scale", "smoke", "--results", {str(tmp_path)!r}, "--quiet"])
+run = ["run", "heat-0.3", "pinn", "--backend", "{backend}", "--scale", "smoke", "--quiet"]
+main([*run, "--results", {str(tmp_path)!r}])
 assert "{backend}" in sys.modules
 assert "{other}" not in sys.modules
 """

@@ -30,6 +30,10 @@ def all_derivatives(coordinates: tuple[str, ...]) -> list[str]:
     return [*coordinates, *("".join(pair) for pair in pairs)]
 
 
+def partial_derivative(function: Callable, i: int) -> Callable:
+    return lambda point: jax.grad(function)(point)[i]
+
+
 def nested_jax(model: Model, theta: np.ndarray, points: np.ndarray, coordinates: tuple[str, ...]) -> dict:
     def u(point):
         return output_jet(model, jnp.asarray(theta), point[None], (), JAX_OPS, jnp.asarray).value[0, 0]
@@ -38,8 +42,7 @@ def nested_jax(model: Model, theta: np.ndarray, points: np.ndarray, coordinates:
     for name in all_derivatives(coordinates):
         function = u
         for letter in name:
-            i = coordinates.index(letter)
-            function = (lambda f, i: lambda point: jax.grad(f)(point)[i])(function, i)
+            function = partial_derivative(function, coordinates.index(letter))
         found[name] = np.asarray(jax.vmap(function)(jnp.asarray(points)))
     return found
 

@@ -144,7 +144,9 @@ def test_not_a_number_is_divergence(backend_name):
 
 def test_training_ends_normally_when_a_stage_diverges():
     job, theta = job_for("jax", "paper")
-    levels = [Level({"residual": 3.0}, [("adam", Adam(iterations=20, learning_rate=1e6)), ("adam", Adam(iterations=5))])]
+    levels = [
+        Level({"residual": 3.0}, [("adam", Adam(iterations=20, learning_rate=1e6)), ("adam", Adam(iterations=5))])
+    ]
     training = train(job.backend, levels, theta, job.monitor)
     assert training.diverged
     assert [stage.reason for stage in training.stages] == [StopReason.DIVERGED]

@@ -85,7 +85,8 @@ def test_exact_solution_makes_the_residual_zero_symbolically(problem: Problem):
 def test_a_wrong_solution_does_not(problem: Problem):
     wrong = problem.exact_expression + sympy.prod(symbol**2 for symbol in problem.symbols)
     u = Derivatives(
-        problem.coordinates, lambda name: sympy.diff(wrong, *(sympy.Symbol(c, real=True) for c in name)) if name else wrong
+        problem.coordinates,
+        lambda name: sympy.diff(wrong, *(sympy.Symbol(c, real=True) for c in name)) if name else wrong,
     )
     applied = problem.operator(problem.exact_parameters, u, *problem.symbols)
     assert sympy.simplify(applied - problem.residual.target_expression) != 0
@@ -149,7 +150,11 @@ def test_mixed_derivatives_have_one_name():
 
 @pytest.mark.parametrize(
     ("values", "message"),
-    [({"epsilon": 0.0}, "greater than"), ({"epsilon": float("nan")}, "finite"), ({"eps": 1.0}, "allowed: epsilon")],
+    [
+        ({"epsilon": 0.0}, "greater than"),
+        ({"epsilon": float("nan")}, "finite"),
+        ({"eps": 1.0}, "allowed: epsilon"),
+    ],
 )
 def test_bad_parameters_are_refused(values: dict[str, float], message: str):
     with pytest.raises(ValueError, match=message):

@@ -72,7 +72,9 @@ def test_saved_weights_make_the_saved_errors_and_fields(tmp_path):
     arrays = load_file(tmp_path / "weights.safetensors")
     for which, errors in (("last", record.last), ("best", record.best)):
         theta = flatten({name: arrays[f"{which}/{name}"] for name in backend.model.shapes})
-        ours = grid_errors(problem, lambda points, theta=theta: backend.predict(theta, points), spec.evaluation.grid)
+        ours = grid_errors(
+            problem, lambda points, theta=theta: backend.predict(theta, points), spec.evaluation.grid
+        )
         assert ours.rel_l2 == pytest.approx(errors.rel_l2, rel=1e-6)
         assert ours.maximum == pytest.approx(errors.maximum, rel=1e-6)
     with np.load(tmp_path / "fields.npz") as fields:
@@ -146,7 +148,10 @@ def test_run_json_has_no_nan_literals(tmp_path):
 
 def test_provenance_leads_back_to_the_run(tmp_path):
     spec, record = smoke_run(tmp_path, "torch")
-    assert record.command == "python -m solvers run heat-0.3 mmpinn --backend torch --numerics paper --scale smoke --seed 0"
+    assert (
+        record.command
+        == "python -m solvers run heat-0.3 mmpinn --backend torch --numerics paper --scale smoke --seed 0"
+    )
     assert {"python", "torch", "numpy", "scipy"} <= set(record.provenance.versions)
     assert "jax" not in record.provenance.versions
     assert len(record.provenance.fingerprint) == 16

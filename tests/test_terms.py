@@ -66,7 +66,7 @@ def test_terms_equal_a_numpy_reference(method, backend_name):
 
 
 def test_term_gradients_equal_finite_differences(method, backend_name):
-    problem, backend, theta = build(smoke_spec(method, backend_name))
+    _problem, backend, theta = build(smoke_spec(method, backend_name))
     values, gradients = backend.terms_and_gradients(theta)
     step = 1e-3
     for seed in range(3):
@@ -86,7 +86,9 @@ def test_backends_agree_to_1e_10(method):
         problem, backend, theta = build(spec)
         for level in spec.build_levels():
             coefficients = backend.balancing.coefficients(problem.terms, level.exponents)
-            results.setdefault(name, []).append((*backend.terms_and_gradients(theta), backend.evaluate(theta, coefficients)))
+            results.setdefault(name, []).append(
+                (*backend.terms_and_gradients(theta), backend.evaluate(theta, coefficients))
+            )
     for ours, other in zip(results["jax"], results["torch"], strict=True):
         np.testing.assert_allclose(ours[0], other[0], rtol=1e-10)
         scale = np.abs(ours[1]).max(axis=1, keepdims=True)
@@ -118,7 +120,12 @@ def test_float32_stays_float32_and_near_float64(method, backend_name):
     assert theta.dtype == np.float32
     values, gradients = single.terms_and_gradients(theta)
     exact, exact_gradients = double.terms_and_gradients(theta)
-    assert values.dtype == gradients.dtype == single.predict(theta, np.zeros((3, problem.dimension))).dtype == np.float32
+    assert (
+        values.dtype
+        == gradients.dtype
+        == single.predict(theta, np.zeros((3, problem.dimension))).dtype
+        == np.float32
+    )
     np.testing.assert_allclose(values, exact, rtol=2e-4)
     assert np.abs(gradients - exact_gradients).max() <= 2e-4 * np.abs(exact_gradients).max()
 
@@ -137,7 +144,9 @@ def test_chunks_are_padded_with_weight_zero():
     spec = smoke_spec(("heat-0.15", "mmpinn"), "jax")
     problem = spec.build_problem()
     block = build_terms(problem, collocation_points(spec, problem))[-1].blocks[0]
-    arrays = chunked(replace(block, points=block.points[:10], target=block.target[:10], weight=block.weight[:10]), 4)
+    arrays = chunked(
+        replace(block, points=block.points[:10], target=block.target[:10], weight=block.weight[:10]), 4
+    )
     assert arrays["points"].shape == (3, 4, 2)
     assert np.count_nonzero(arrays["weight"]) == 10
     assert arrays["weight"].sum() == pytest.approx(block.weight[:10].sum())
@@ -155,7 +164,9 @@ def test_fused_and_split_operators_agree(method, backend_name):
 def test_prediction_is_the_network(method, backend_name):
     problem, backend, theta = build(smoke_spec(method, backend_name))
     points = np.random.default_rng(0).uniform(problem.lower, problem.upper, (10_000, problem.dimension))
-    np.testing.assert_allclose(backend.predict(theta, points), network_value(backend.model, theta, points), rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(
+        backend.predict(theta, points), network_value(backend.model, theta, points), rtol=1e-9, atol=1e-12
+    )
 
 
 def test_points_lie_on_their_faces_and_fill_them():
