@@ -1,5 +1,6 @@
 """One run from its specification to its directory."""
 
+import hashlib
 import time
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -27,6 +28,8 @@ from solvers.terms import Model, build_terms
 from solvers.training import StageResult, Training, train
 
 __all__ = ["build_backend", "collocation_points", "command_line", "initial_parameters", "run", "run_folder"]
+
+LONGEST_NAME = 120
 
 
 def collocation_points(spec: RunSpec, problem: Problem) -> dict[int, np.ndarray]:
@@ -153,8 +156,12 @@ def _weights(backend: Backend, training: Training, monitor: Monitor) -> dict[str
 
 
 def run_folder(spec: RunSpec, root: Path = Path("results")) -> Path:
-    """``root/<scale>/<experiment>/<method>/<backend>/<numerics>/<seed>``; overrides mark the experiment."""
-    experiment = "@".join([spec.experiment, *(text.replace("/", "_") for text in spec.overrides)])
+    """``root/<scale>/<experiment>/<method>/<backend>/<numerics>/<seed>``; overrides mark the experiment,
+    by a hash of them where they would make a name too long for a file system."""
+    overrides = "@".join(text.replace("/", "_") for text in spec.overrides)
+    if len(overrides) > LONGEST_NAME:
+        overrides = hashlib.sha256(overrides.encode()).hexdigest()[:16]
+    experiment = f"{spec.experiment}@{overrides}" if overrides else spec.experiment
     return root / spec.scale / experiment / spec.method / spec.backend / spec.numerics / str(spec.seed)
 
 

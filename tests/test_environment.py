@@ -23,7 +23,7 @@ def direct() -> dict[str, str]:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     wanted = [
         *project["dependencies"],
-        *functools.reduce(operator.iadd, project["optional-dependencies"].values(), []),
+        *chain(*project["optional-dependencies"].values()),
     ]
     return {re.match(r"[\w-]+", text)[0]: text for text in wanted}
 

@@ -163,6 +163,11 @@ def test_provenance_leads_back_to_the_run(tmp_path):
 def test_overridden_runs_have_a_folder_of_their_own():
     spec = CATALOGUE.resolve("heat-0.3", "pinn", "jax", overrides=["problem.epsilon=0.2"])
     assert run_folder(spec).parts[2] == "heat-0.3@problem.epsilon=0.2"
+    many = [f"optimizers.adam.iterations={i}" for i in range(1, 30)]
+    names = {
+        run_folder(CATALOGUE.resolve("heat-0.3", "pinn", "jax", overrides=many[:i])).parts[2] for i in (8, 20)
+    }
+    assert len(names) == 2 and all(len(name) < 200 for name in names)
 
 
 @pytest.mark.parametrize("damage", ['{"status": "finished"}', "", "{", '{"schema_version": 99}'])
