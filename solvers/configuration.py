@@ -281,8 +281,10 @@ def _lay(document: dict[str, Any], layer: Layer, source: str) -> dict[str, Any]:
     _known(source, "points", layer.points, document["points"])
     _known(source, "optimizers", layer.optimizers, optimizers.names())
     laid = merge(document, over)
-    for stage in laid["stages"].values():
-        stage |= merge(stage, layer.optimizers.get(stage.get("optimizer"), {}))
+    laid["stages"] = {
+        name: merge(stage, layer.optimizers.get(stage.get("optimizer"), {}))
+        for name, stage in laid["stages"].items()
+    }
     return laid
 
 

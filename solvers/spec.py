@@ -69,6 +69,9 @@ def _complete(load: Callable[[str], type], selector: str) -> Callable[[dict[str,
         allowed = [field.name for field in dataclasses.fields(cls)]
         for key in sorted(set(options) - set(allowed)):
             raise KeyProblem(key, options[key], f"unknown key; allowed: {', '.join([selector, *allowed])}")
+        for key, value in options.items():
+            if isinstance(value, float) and not np.isfinite(value):
+                raise KeyProblem(key, str(value), "must be a finite number")
         try:
             built = TypeAdapter(cls).validate_json(json.dumps(options), strict=True)
         except ValidationError as error:

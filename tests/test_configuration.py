@@ -59,6 +59,8 @@ def test_strict_numerics_have_no_tolerances():
         ("network.name=foo", ["network.name", "foo", "dense"]),
         ("optimizers.adm.iterations=3", ["optimizers.adm", "allowed: adam, lbfgs"]),
         ("optimizers.adam.iterations=0", ["iterations 0", "at least 1"]),
+        ("optimizers.adam.learning_rate=Infinity", ["learning_rate", "inf", "finite"]),
+        ("evaluation.divergence_factor=NaN", ["divergence_factor", "finite"]),
         ("optimizers.lbfgs.implementation=own", ["implementation", "own", "'scipy' or 'native'"]),
         ("stages.sgd.iterations=3", ["stages.sgd", "allowed: adam, lbfgs"]),
         ("points.inside.count=3", ["points.inside", "allowed: initial, boundary, residual"]),

@@ -76,7 +76,7 @@ def test_backends_take_the_same_path_in_float64(optimizer):
 @pytest.mark.parametrize("implementation", ["scipy", "native"])
 @pytest.mark.parametrize("numerics", ["paper", "strict"])
 def test_lbfgs_lowers_the_objective_within_its_budget(backend_name, implementation, numerics):
-    job, theta = job_for(backend_name, numerics, every=5)
+    job, theta = job_for(backend_name, numerics, every=15)
     lbfgs = Lbfgs(iterations=40, evaluations=400, implementation=implementation)
     outcome = lbfgs.minimise(job, theta)
     assert outcome.reason is StopReason.ITERATION_LIMIT

@@ -5,6 +5,7 @@ iteration counts of two backends comparable. Its tolerances are absolute below a
 loss to 1/n changes when it stops, whatever the method does: the reason of every stop is recorded.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
@@ -76,7 +77,7 @@ class Lbfgs(Optimizer):
     def _native(self, job: Job, theta: np.ndarray) -> Outcome:
         monitor = job.monitor
         options = LbfgsOptions(self.history, self.line_search_steps, self.ftol, self.gtol)
-        block = min(monitor.every, self.iterations)
+        block = math.gcd(monitor.every, self.iterations)  # rows as often as asked for, and the budget met exactly
         _look(job, theta)
         for step in job.backend.native_lbfgs(theta, job.coefficients, options, block):
             monitor.count(step.iterations, step.evaluations)
@@ -88,7 +89,7 @@ class Lbfgs(Optimizer):
                 return Outcome(
                     theta, StopReason(step.stopped), f"{job.backend.__class__.__name__}: {step.stopped}"
                 )
-            if monitor.stage.iterations + block > self.iterations:
+            if monitor.stage.iterations >= self.iterations:
                 return Outcome(theta, StopReason.ITERATION_LIMIT, f"{monitor.stage.iterations} iterations made")
             if monitor.stage.function_evaluations >= self.evaluations:
                 break
@@ -101,8 +102,8 @@ def _look(job: Job, theta: np.ndarray) -> None:
     """Record an iterate of a framework's own L-BFGS, which does not say what it saw."""
     with job.monitor.stopwatch.phase("monitoring"):
         seen = job.backend.evaluate(theta, job.coefficients)
-    job.monitor.check(seen.values, bool(np.isfinite(seen.gradient_norms).all()))
     job.monitor.record_now(theta, seen)
+    job.monitor.check(seen.values, bool(np.isfinite(seen.gradient_norms).all()))
 
 
 class _ScipyObjective:
