@@ -221,6 +221,12 @@ def test_the_sweep_is_the_product_of_its_axes():
     assert {spec.backend for spec in Sweep.from_config({"backends": "jax"}, CATALOGUE).specs} == {"jax"}
 
 
+def test_the_sweeps_runs_are_those_of_the_command_line():
+    for spec in Sweep.from_config({"scale": "smoke", "numerics": "all", "seeds": [2, 5]}, CATALOGUE).specs:
+        axes = (spec.experiment, spec.method, spec.backend, spec.numerics, spec.scale, spec.seed)
+        assert spec == CATALOGUE.resolve(*axes)
+
+
 def test_the_default_sweep_is_the_quick_scale_of_everything():
     config = yaml.safe_load((ROOT / "config/config.yaml").read_text())
     sweep = Sweep.from_config(config, CATALOGUE)

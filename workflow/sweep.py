@@ -1,6 +1,6 @@
 """The runs of a pipeline: the configuration's axes, checked before any job starts, and their product."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -75,17 +75,22 @@ class Sweep:
 
 
 def _specs(
-    catalogue: Catalogue, experiments: Sequence[str], chosen: Mapping[str, Any], scale: str, seeds: Sequence[int]
-) -> list[RunSpec]:
-    return [
-        catalogue.resolve(experiment, method, backend, numerics, scale, seed)
-        for experiment in experiments
-        for method in catalogue.experiment(experiment).methods
-        if method in chosen["methods"]
-        for numerics in chosen["numerics"]
-        for backend in chosen["backends"]
-        for seed in seeds
-    ]
+    catalogue: Catalogue,
+    experiments: Sequence[str],
+    chosen: Mapping[str, Any],
+    scale: str,
+    seeds: Sequence[int],
+) -> Iterator[RunSpec]:
+    """The product of the axes. Backends and seeds change nothing else, so each method is resolved once."""
+    for experiment in experiments:
+        for method in catalogue.experiment(experiment).methods:
+            if method not in chosen["methods"]:
+                continue
+            for numerics in chosen["numerics"]:
+                spec = catalogue.resolve(experiment, method, chosen["backends"][0], numerics, scale, seeds[0])
+                for backend in chosen["backends"]:
+                    for seed in seeds:
+                        yield spec.model_copy(update={"backend": backend, "seed": seed})
 
 
 def _methods(catalogue: Catalogue, experiments: Sequence[str], value: Any) -> list[str]:
