@@ -81,13 +81,9 @@ class Equation:
         u = on_expression(self.problem.exact_expression, self.problem.symbols)
         return sympy.sympify(self.operator(self.problem.exact_parameters, u, *self.problem.symbols))
 
-    @cached_property
-    def _target(self) -> Callable[[np.ndarray], np.ndarray]:
-        return self.problem.numeric(self.target_expression)
-
     def target(self, points: np.ndarray) -> np.ndarray:
         """Target at ``points`` (N, d): float64 (N,)."""
-        return self._target(points)
+        return self.problem.numeric(self.target_expression)(points)
 
     def apply(self, derivatives: Mapping[str, Any], columns: Sequence[Any]) -> Any:
         """The operator on arrays: ``derivatives`` maps names to (N,), ``columns`` are the coordinates (N,)."""
@@ -123,6 +119,7 @@ class Problem(ABC):
         self.exact_parameters = SimpleNamespace(
             **{name: sympy.Rational(repr(value)) for name, value in self.values.items()}
         )
+        self._compiled: dict[sympy.Expr, Callable[[np.ndarray], np.ndarray]] = {}
         self.symbols = tuple(sympy.Symbol(name, real=True) for name in self.coordinates)
 
     @staticmethod
@@ -134,6 +131,20 @@ class Problem(ABC):
     @abstractmethod
     def operator(p: SimpleNamespace, u: Derivatives, *coordinates: Any) -> Any:
         """Left-hand side of the PDE in the derivatives of u, such as ``u.t - u.xx``."""
+
+    lift: ClassVar[Callable[..., sympy.Expr] | None] = None
+    vanishing: ClassVar[Callable[..., sympy.Expr] | None] = None
+
+    @cached_property
+    def hard_constraint(self) -> tuple[sympy.Expr, sympy.Expr] | None:
+        """``(lift, vanishing)`` if stated: lift + vanishing * N meets all conditions for any function N.
+
+        A subclass states them as static methods ``lift(p, *coordinates)`` and ``vanishing(p, *coordinates)``.
+        """
+        if self.lift is None or self.vanishing is None:
+            return None
+        given = (self.exact_parameters, *self.symbols)
+        return sympy.sympify(self.lift(*given)), sympy.sympify(self.vanishing(*given))
 
     @property
     def dimension(self) -> int:
@@ -172,7 +183,12 @@ class Problem(ABC):
         return tuple(dict.fromkeys(equation.term for equation in self.equations))
 
     def numeric(self, expression: sympy.Expr) -> Callable[[np.ndarray], np.ndarray]:
-        """A NumPy function of points (N, d) -> float64 (N,) for a SymPy expression."""
+        """A NumPy function of points (N, d) -> float64 (N,) for a SymPy expression; compiled once."""
+        if expression not in self._compiled:
+            self._compiled[expression] = self._compile(expression)
+        return self._compiled[expression]
+
+    def _compile(self, expression: sympy.Expr) -> Callable[[np.ndarray], np.ndarray]:
         function = sympy.lambdify(self.symbols, expression, modules="numpy", cse=True)
 
         def evaluate(points: np.ndarray) -> np.ndarray:
@@ -182,10 +198,6 @@ class Problem(ABC):
 
         return evaluate
 
-    @cached_property
-    def _exact(self) -> Callable[[np.ndarray], np.ndarray]:
-        return self.numeric(self.exact_expression)
-
     def solution(self, points: np.ndarray) -> np.ndarray:
         """Exact solution at ``points`` (N, d): float64 (N,)."""
-        return self._exact(points)
+        return self.numeric(self.exact_expression)(points)

@@ -36,3 +36,13 @@ class Heat(Problem):
     def operator(p: SimpleNamespace, u: Derivatives, *coordinates: Any) -> Any:
         """The heat operator."""
         return u.t - u.xx
+
+    @staticmethod
+    def lift(p: SimpleNamespace, x: sympy.Symbol, t: sympy.Symbol) -> sympy.Expr:
+        """Meets the conditions."""
+        return (1 - x**2) * sympy.exp(1 / (1 + p.epsilon))
+
+    @staticmethod
+    def vanishing(p: SimpleNamespace, x: sympy.Symbol, t: sympy.Symbol) -> sympy.Expr:
+        """Vanishes where the conditions are given."""
+        return t * (1 - x**2)

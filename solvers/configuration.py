@@ -79,10 +79,16 @@ class LevelEntry(StrictModel):
 
 
 class Method(StrictModel):
-    """Network changes, balancing and levels under the paper's name, with the authors' numbers."""
+    """What a method does under the paper's name, with the authors' numbers: balancing, levels, and what differs
+    from the experiment's points, inputs, network (replaced as a whole if it has a name) and evaluation."""
 
     title: str
+    points: dict[str, Section] = {}
+    groups: dict[str, Any] = {}
+    inputs: str | None = None
     network: Section = {}
+    trial: str = "identity"
+    evaluation: Section = {}
     balancing: Section
     levels: Annotated[list[LevelEntry], Field(min_length=1)]
     authors: Authors
@@ -94,6 +100,7 @@ class Experiment(StrictModel):
     title: str
     problem: Section
     points: dict[str, PointSet]
+    inputs: str = "interval"
     network: Section
     evaluation: EvaluationSpec
     stages: Annotated[dict[str, Section], Field(min_length=1)]
@@ -240,12 +247,16 @@ def _base(experiment: Experiment, method: str) -> dict[str, Any]:
     """The experiment's sections for one method, at the paper's scale."""
     document = experiment.model_dump()
     chosen = document["methods"][method]
+    network = chosen["network"] if "name" in chosen["network"] else merge(document["network"], chosen["network"])
     return {
         "problem": document["problem"],
-        "points": document["points"],
-        "network": merge(document["network"], chosen["network"]),
+        "points": merge(document["points"], chosen["points"]),
+        "groups": chosen["groups"],
+        "inputs": chosen["inputs"] or document["inputs"],
+        "network": network,
+        "trial": chosen["trial"],
         "balancing": chosen["balancing"],
-        "evaluation": document["evaluation"],
+        "evaluation": merge(document["evaluation"], chosen["evaluation"]),
         "precision": "float32",
         "stages": document["stages"],
         "levels": chosen["levels"],

@@ -26,11 +26,7 @@ class Errors:
 def _slabs(problem: Problem, counts: Sequence[int]) -> Iterator[np.ndarray]:
     """The grid in slabs along the first coordinate, so that a grid of 16 million nodes fits the memory."""
     first = np.linspace(problem.lower[0], problem.upper[0], counts[0])
-    rest = (
-        uniform_grid(problem.lower[1:], problem.upper[1:], list(counts[1:]))
-        if len(counts) > 1
-        else np.empty((1, 0))
-    )
+    rest = uniform_grid(problem.lower[1:], problem.upper[1:], list(counts[1:]))
     rows = max(1, POINTS_AT_ONCE // len(rest))
     for start in range(0, len(first), rows):
         part = first[start : start + rows]

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["Channel", "Jet", "Ops", "coordinate_jet", "layout_for", "numpy_ops"]
+__all__ = ["Channel", "Jet", "Ops", "channel_rows", "coordinate_jet", "join", "layout_for", "numpy_ops"]
 
 FUSED = "operator"
 
@@ -27,14 +27,27 @@ FUSED = "operator"
 class Ops:
     """The few array operations that networks need, of one array namespace.
 
-    ``affine(x, w, b)`` is x @ w + b; the others are elementwise.
+    ``affine(x, w, b)`` is x @ w + b, ``join(arrays)`` puts them side by side along the last axis, and
+    ``widen(array, rows)`` repeats an array (1, h) to (rows, h) and leaves one of (rows, h). The others are
+    elementwise.
     """
 
     tanh: Any
+    sin: Any
+    cos: Any
     affine: Any
+    join: Any
+    widen: Any
 
 
-numpy_ops = Ops(tanh=np.tanh, affine=lambda x, w, b: x @ w + b)
+numpy_ops = Ops(
+    tanh=np.tanh,
+    sin=np.sin,
+    cos=np.cos,
+    affine=lambda x, w, b: x @ w + b,
+    join=lambda arrays: np.concatenate(arrays, axis=-1),
+    widen=lambda array, rows: np.broadcast_to(array, (rows, array.shape[1])),
+)
 
 
 @dataclass(frozen=True)
@@ -110,6 +123,42 @@ class Jet:
             total = product if total is None else total + product
         return moved + second * total
 
+    def linear(self, weight: Any) -> "Jet":
+        """The jet of z @ weight."""
+        return Jet(self.value @ weight, tuple(part @ weight for part in self.parts), self.layout)
+
+    def columns(self, chosen: Sequence[int]) -> "Jet":
+        """The jet of some columns of z."""
+        if list(chosen) == list(range(self.value.shape[1])):
+            return self
+        chosen = np.asarray(chosen)
+        return Jet(self.value[:, chosen], tuple(part[:, chosen] for part in self.parts), self.layout)
+
+    def __add__(self, other: "Jet") -> "Jet":
+        parts = tuple(a + b for a, b in zip(self.parts, other.parts, strict=True))
+        return Jet(self.value + other.value, parts, self.layout)
+
+    def __sub__(self, other: "Jet") -> "Jet":
+        parts = tuple(a - b for a, b in zip(self.parts, other.parts, strict=True))
+        return Jet(self.value - other.value, parts, self.layout)
+
+    def __mul__(self, other: "Jet") -> "Jet":
+        """The product rule: D(fg) = f Dg + g Df + sum_ij a_ij (f_i g_j + f_j g_i)."""
+        parts = []
+        for k, channel in enumerate(self.layout):
+            total = self.value * other.parts[k] + other.value * self.parts[k]
+            for i, j, coefficient in channel.quadratic:
+                cross = self.parts[i] * other.parts[j] + self.parts[j] * other.parts[i]
+                total = total + coefficient * cross
+            parts.append(total)
+        return Jet(self.value * other.value, tuple(parts), self.layout)
+
+    def sines(self, ops: Ops) -> "Jet":
+        """The jet of [sin z, cos z], twice as wide."""
+        sine, cosine = ops.sin(self.value), ops.cos(self.value)
+        halves = self.compose(sine, cosine, -sine), self.compose(cosine, -sine, -cosine)
+        return join(halves, ops)
+
     def tanh(self, ops: Ops) -> "Jet":
         """The jet of tanh(z)."""
         value = ops.tanh(self.value)
@@ -121,12 +170,20 @@ class Jet:
         return {"": self.value[:, 0]} | {c.name: p[:, 0] for c, p in zip(self.layout, self.parts, strict=True)}
 
 
-def coordinate_jet(points: Any, lower: Any, scale: Any, layout: Layout, rows: Any) -> Jet:
-    """The jet of the scaled coordinates xi = scale (X - lower) - 1.
+def join(jets: Sequence[Jet], ops: Ops) -> Jet:
+    """The jet of several z side by side."""
+    rows = len(jets[0].value)
+    parts = zip(*(jet.parts for jet in jets), strict=True)
+    joined = tuple(ops.join([ops.widen(part, rows) for part in same]) for same in parts)
+    return Jet(ops.join([jet.value for jet in jets]), joined, jets[0].layout)
+
+
+def coordinate_jet(points: Any, shift: Any, scale: Any, layout: Layout, rows: Any) -> Jet:
+    """The jet of the scaled coordinates xi = scale (X - shift).
 
     ``points`` (N, d); ``rows`` (C, d) are the channels of xi, the same at every point (:func:`channel_rows`).
     """
-    return Jet(scale * (points - lower) - 1, tuple(rows[k : k + 1] for k in range(len(layout))), layout)
+    return Jet(scale * (points - shift), tuple(rows[k : k + 1] for k in range(len(layout))), layout)
 
 
 def channel_rows(layout: Layout, scale: np.ndarray) -> np.ndarray:

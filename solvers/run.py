@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -21,28 +20,53 @@ from solvers.networks.base import flatten, parameter_count, unflatten
 from solvers.provenance import peak_memory_bytes, provenance
 from solvers.randomness import generator
 from solvers.record import RunErrors, RunRecord, StageRecord, finite, write_run
-from solvers.sampling import sample, uniform_grid
+from solvers.sampling import sample, squeeze, uniform_grid
 from solvers.spec import RunSpec
 from solvers.stopwatch import Stopwatch
-from solvers.terms import Model, build_terms
+from solvers.terms import INPUTS, Model, Piece, build_terms
 from solvers.training import StageResult, Training, train
+from solvers.trial import trial_for
 
-__all__ = ["build_backend", "collocation_points", "command_line", "initial_parameters", "run", "run_folder"]
+__all__ = [
+    "build_backend",
+    "build_model",
+    "collocation_points",
+    "command_line",
+    "initial_parameters",
+    "run",
+    "run_folder",
+]
 
 LONGEST_NAME = 120
 
 
-def collocation_points(spec: RunSpec, problem: Problem) -> dict[int, np.ndarray]:
-    """Points (N, d) of every equation, by its position; the same for all methods and backends."""
-    return {
-        i: sample(
-            equation,
-            spec.points[equation.term].strategy,
-            spec.points[equation.term].count,
-            generator(spec.experiment, spec.seed, f"points/{equation.term}/{i}"),
-        )
-        for i, equation in enumerate(problem.equations)
-    }
+def collocation_points(spec: RunSpec, problem: Problem) -> list[Piece]:
+    """The points of every term; for one experiment and seed the same for all methods and backends.
+
+    Groups are made as in the authors' code: one sample of the domain, squeezed into each group's box.
+    """
+    pieces = []
+    for i, equation in enumerate(problem.equations):
+        if equation.where and spec.trial != "identity":
+            continue
+        chosen = spec.points[equation.term]
+        rng = generator(spec.experiment, spec.seed, f"points/{equation.term}/{i}")
+        points = sample(equation, chosen.strategy, chosen.count, rng)
+        if equation.where or not spec.groups:
+            pieces.append(Piece(equation.term, equation, points))
+        else:
+            pieces += [
+                Piece(f"residual.{g}", equation, squeeze(points, problem, b)) for g, b in spec.groups.items()
+            ]
+    return pieces
+
+
+def build_model(spec: RunSpec, problem: Problem) -> Model:
+    """The network with its scaling, its frozen arrays and its trial function."""
+    network = spec.build_network()
+    frozen = network.frozen(problem.dimension, generator(spec.experiment, spec.seed, "frozen"))
+    shift, scale = INPUTS[spec.inputs](problem.lower, problem.upper)
+    return Model(network, shift, scale, frozen, trial_for(spec.trial, problem))
 
 
 def initial_parameters(spec: RunSpec, problem: Problem) -> np.ndarray:
@@ -54,8 +78,8 @@ def initial_parameters(spec: RunSpec, problem: Problem) -> np.ndarray:
 def build_backend(spec: RunSpec, problem: Problem, stopwatch: Stopwatch | None = None) -> Backend:
     """The backend with the problem's terms over the run's points."""
     return backends.load(spec.backend)(
-        model=Model(spec.build_network(), problem.lower, problem.upper),
-        terms=build_terms(problem, collocation_points(spec, problem)),
+        model=build_model(spec, problem),
+        terms=build_terms(collocation_points(spec, problem)),
         balancing=spec.build_balancing(),
         dtype=spec.precision,
         stopwatch=stopwatch,
@@ -89,7 +113,7 @@ def run(spec: RunSpec, folder: Path, display: Display | None = None, pinned_core
         parameters=parameter_count(backend.model.shapes),
         **asdict(monitor.total),
         stages=[_stage_record(stage) for stage in training.stages],
-        terms={name: finite(monitor.rows[-1][f"term.{name}"]) for name in problem.terms},
+        terms={name: finite(monitor.rows[-1][f"term.{name}"]) for name in spec.terms},
         **errors,
         seconds=dict(stopwatch.wall),
         cpu_seconds=dict(stopwatch.cpu),
@@ -109,7 +133,7 @@ def _monitor(spec: RunSpec, problem: Problem, backend: Backend, stopwatch: Stopw
         return float(np.linalg.norm(backend.predict(theta, grid) - exact)) / size
 
     return Monitor(
-        problem.terms,
+        spec.terms,
         error,
         spec.evaluation.every,
         spec.evaluation.divergence_factor,
@@ -147,11 +171,15 @@ def _stage_record(stage: StageResult) -> StageRecord:
 
 
 def _weights(backend: Backend, training: Training, monitor: Monitor) -> dict[str, np.ndarray]:
-    thetas: Mapping[str, Any] = {"last": training.theta} | ({"best": monitor.best.theta} if monitor.best else {})
+    shapes = backend.model.shapes
+    kinds: dict[str, Mapping[str, np.ndarray]] = {"last": unflatten(training.theta, shapes)}
+    if monitor.best:
+        kinds["best"] = unflatten(monitor.best.theta, shapes)
+    kinds["frozen"] = backend.model.frozen
     return {
-        f"{which}/{name}": np.ascontiguousarray(array, dtype=backend.dtype)
-        for which, theta in thetas.items()
-        for name, array in unflatten(theta, backend.model.shapes).items()
+        f"{kind}/{name}": np.ascontiguousarray(array, dtype=backend.dtype)
+        for kind, arrays in kinds.items()
+        for name, array in arrays.items()
     }
 
 

@@ -23,7 +23,9 @@ from solvers.balancing import Balancing
 from solvers.networks import Network
 from solvers.optimizers import Optimizer
 from solvers.sampling import STRATEGIES
+from solvers.terms import INPUTS
 from solvers.training import Level
+from solvers.trial import TRIALS, trial_for
 
 __all__ = ["EvaluationSpec", "KeyProblem", "LevelSpec", "PointSet", "RunSpec", "StrictModel", "one_of"]
 
@@ -116,6 +118,9 @@ class PointSet(StrictModel):
     count: Annotated[int, Field(ge=1)]
 
 
+Interval = Annotated[list[float], Field(min_length=2, max_length=2)]
+
+
 class LevelSpec(StrictModel):
     """One level of the multi-level training."""
 
@@ -145,7 +150,10 @@ class RunSpec(StrictModel):
     overrides: list[str] = []
     problem: ProblemSpec
     points: dict[str, PointSet]
+    groups: dict[str, dict[str, Interval]] = {}
+    inputs: one_of(lambda: list(INPUTS)) = "interval"
     network: NetworkSpec
+    trial: one_of(lambda: list(TRIALS)) = "identity"
     balancing: BalancingSpec
     precision: Literal["float32", "float64"]
     levels: Annotated[list[LevelSpec], Field(min_length=1)]
@@ -162,13 +170,41 @@ class RunSpec(StrictModel):
                 raise KeyProblem(
                     f"evaluation.{name}", nodes, f"needs a number for each of {list(problem.coordinates)}"
                 )
+        self._check_groups(problem)
+        self._check_network_and_trial(problem)
         rule = self.build_balancing()
         for i, level in enumerate(self.levels):
             try:
-                rule.coefficients(problem.terms, level.exponents)
+                rule.coefficients(self.terms, level.exponents)
             except ValueError as error:
                 raise KeyProblem(f"levels.{i}.exponents", level.exponents, str(error)) from None
         return self
+
+    def _check_groups(self, problem: Problem) -> None:
+        for name, box in self.groups.items():
+            for coordinate, (low, high) in box.items():
+                key = f"groups.{name}.{coordinate}"
+                if coordinate not in problem.coordinates:
+                    raise KeyProblem(key, None, f"no coordinate; allowed: {', '.join(problem.coordinates)}")
+                least, most = problem.domain[coordinate]
+                if not least <= low < high <= most:
+                    raise KeyProblem(key, [low, high], f"must be an interval within [{least}, {most}]")
+
+    def _check_network_and_trial(self, problem: Problem) -> None:
+        try:
+            self.build_network().frozen(problem.dimension, np.random.default_rng(0))
+        except ValueError as error:
+            raise KeyProblem("network", None, str(error)) from None
+        try:
+            trial_for(self.trial, problem)
+        except ValueError as error:
+            raise KeyProblem("trial", self.trial, str(error)) from None
+
+    @property
+    def terms(self) -> tuple[str, ...]:
+        """Names of the run's loss terms: a hard constraint leaves the residual, groups split it."""
+        named = self.build_problem().terms[:-1] if self.trial == "identity" else ()
+        return (*named, *([f"residual.{group}" for group in self.groups] or ["residual"]))
 
     def build_problem(self) -> Problem:
         """The problem with its parameters."""
@@ -176,7 +212,8 @@ class RunSpec(StrictModel):
 
     def build_network(self) -> Network:
         """The network."""
-        return _build(networks.load, "name", self.network)
+        options = {key: value for key, value in self.network.items() if key != "name"}
+        return TypeAdapter(networks.load(self.network["name"])).validate_python(options)
 
     def build_balancing(self) -> Balancing:
         """The balancing rule."""

@@ -4,17 +4,28 @@ A term is a sum of means, one for each face: point i of a face with N points has
 the points of one term that share an operator.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from problems.base import Equation, Problem
+from problems.base import Equation
 from solvers.jets import FUSED, Jet, Layout, Ops, channel_rows, coordinate_jet, layout_for
 from solvers.networks.base import Network
+from solvers.trial import HardConstraint
 
-__all__ = ["Block", "Model", "Term", "build_terms", "chunked", "weighted_squares"]
+__all__ = [
+    "INPUTS",
+    "Block",
+    "Model",
+    "Piece",
+    "Term",
+    "block_arrays",
+    "build_terms",
+    "chunked",
+    "weighted_squares",
+]
 
 
 @dataclass(frozen=True)
@@ -47,71 +58,112 @@ class Term:
     blocks: tuple[Block, ...]
 
 
+INPUTS: Mapping[str, Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]] = {
+    "interval": lambda lower, upper: ((lower + upper) / 2, 2 / (upper - lower)),
+    "standard": lambda lower, upper: ((lower + upper) / 2, np.sqrt(12) / (upper - lower)),
+    "raw": lambda lower, upper: (np.zeros_like(lower), np.ones_like(upper)),
+}
+"""Scalings of the coordinates, as (shift, scale): to [-1, 1]; to mean 0 and standard deviation 1 of the uniform
+distribution on the domain; none."""
+
+
 @dataclass(frozen=True)
 class Model:
-    """A network on the box ``lower``..``upper`` (d,), its inputs scaled to [-1, 1]."""
+    """A network of the scaled coordinates ``scale (X - shift)``, with its frozen arrays, in a trial function."""
 
     network: Network
-    lower: np.ndarray
-    upper: np.ndarray
-
-    @property
-    def scale(self) -> np.ndarray:
-        """Derivative of the scaled coordinates by the physical ones, (d,)."""
-        return 2.0 / (self.upper - self.lower)
+    shift: np.ndarray
+    scale: np.ndarray
+    frozen: Mapping[str, np.ndarray] = field(default_factory=dict)
+    trial: HardConstraint | None = None
 
     @property
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Shapes of the trainable arrays."""
-        return self.network.shapes(len(self.lower))
+        return self.network.shapes(len(self.shift))
 
-    def rows(self, layout: Layout) -> np.ndarray:
-        """Input channels (C, d) of a layout."""
-        return channel_rows(layout, self.scale)
+    def constants(self, layout: Layout) -> dict[str, np.ndarray]:
+        """What evaluating needs besides points and parameters: ``shift``, ``scale`` (d,), ``rows`` (C, d), and
+        the frozen arrays by name."""
+        rows = channel_rows(layout, self.scale)
+        return {"shift": self.shift, "scale": self.scale, "rows": rows, **self.frozen}
+
+    def at_points(self, points: np.ndarray, layout: Layout) -> dict[str, np.ndarray]:
+        """Arrays (N, 1 + C) that the trial function needs at ``points`` (N, d)."""
+        return self.trial.arrays(points, layout) if self.trial else {}
+
+    def output(
+        self, points: Any, layout: Layout, parameters: Mapping[str, Any], given: Mapping[str, Any], ops: Ops
+    ) -> Jet:
+        """The jet of the network's output N (n, 1); ``given`` holds :meth:`constants` as arrays of ``ops``."""
+        inputs = coordinate_jet(points, given["shift"], given["scale"], layout, given["rows"])
+        frozen = {name: given[name] for name in self.frozen}
+        return self.network.forward({**parameters, **frozen}, inputs, ops)
+
+    def solution(self, network: np.ndarray, points: np.ndarray) -> np.ndarray:
+        """u (N,) from the network's values (N,) at ``points`` (N, d)."""
+        return self.trial.value(network, points) if self.trial else network
 
 
-def build_terms(problem: Problem, points: Mapping[int, np.ndarray], fuse: bool = True) -> tuple[Term, ...]:
-    """The terms of ``problem`` over ``points``: for each position in ``problem.equations`` an array (N, d).
+@dataclass(frozen=True)
+class Piece:
+    """The points (N, d) of one equation that count towards one term."""
+
+    term: str
+    equation: Equation
+    points: np.ndarray
+
+
+def build_terms(pieces: Sequence[Piece], fuse: bool = True) -> tuple[Term, ...]:
+    """The terms over their pieces, in the order in which they first appear.
 
     With ``fuse`` an operator that is linear with constant coefficients travels as one channel.
     """
     terms = []
-    for name in problem.terms:
-        pieces = [(eq, points[i]) for i, eq in enumerate(problem.equations) if eq.term == name]
-        operators = dict.fromkeys(equation.operator for equation, _ in pieces)
-        blocks = [_block([p for p in pieces if p[0].operator is operator], fuse) for operator in operators]
+    for name in dict.fromkeys(piece.term for piece in pieces):
+        own = [piece for piece in pieces if piece.term == name]
+        operators = dict.fromkeys(piece.equation.operator for piece in own)
+        blocks = [_block([p for p in own if p.equation.operator is operator], fuse) for operator in operators]
         terms.append(Term(name, tuple(blocks)))
     return tuple(terms)
 
 
-def _block(pieces: list[tuple[Equation, np.ndarray]], fuse: bool) -> Block:
-    equation = pieces[0][0]
+def _block(pieces: Sequence[Piece], fuse: bool) -> Block:
+    equation = pieces[0].equation
     linear = equation.linear if fuse else None
     layout = layout_for(equation.problem.coordinates, equation.derivatives, linear)
     return Block(
         equation=equation,
         layout=layout,
         fused=linear is not None,
-        points=np.concatenate([points for _, points in pieces]),
-        target=np.concatenate([eq.target(points) for eq, points in pieces]),
-        weight=np.concatenate([np.full(len(points), 1.0 / len(points)) for _, points in pieces]),
+        points=np.concatenate([piece.points for piece in pieces]),
+        target=np.concatenate([piece.equation.target(piece.points) for piece in pieces]),
+        weight=np.concatenate([np.full(len(piece.points), 1.0 / len(piece.points)) for piece in pieces]),
     )
 
 
-def chunked(block: Block, size: int | None) -> dict[str, np.ndarray]:
-    """The block's arrays cut into equal chunks: points (c, n, d), target and weight (c, n).
+def block_arrays(model: Model, block: Block) -> dict[str, np.ndarray]:
+    """All arrays of a block with a row a point: points, target, weight, and what the trial function needs."""
+    own = {"points": block.points, "target": block.target, "weight": block.weight}
+    return own | model.at_points(block.points, block.layout)
+
+
+def chunked(arrays: Mapping[str, np.ndarray], size: int | None) -> dict[str, np.ndarray]:
+    """:func:`block_arrays` cut into equal chunks: points (c, n, d), target and weight (c, n), ...
 
     n is at most ``size`` (``None``: one chunk). The last chunk is filled up with points of weight zero.
     """
-    total = len(block.points)
+    total = len(arrays["points"])
     chunks = 1 if size is None else -(-total // size)
     length = -(-total // chunks)
     missing = chunks * length - total
-    return {
-        "points": np.pad(block.points, ((0, missing), (0, 0)), mode="edge").reshape(chunks, length, -1),
-        "target": np.pad(block.target, (0, missing), mode="edge").reshape(chunks, length),
-        "weight": np.pad(block.weight, (0, missing)).reshape(chunks, length),
-    }
+
+    def cut(name: str, array: np.ndarray) -> np.ndarray:
+        padding = [(0, missing)] + [(0, 0)] * (array.ndim - 1)
+        padded = np.pad(array, padding) if name == "weight" else np.pad(array, padding, mode="edge")
+        return padded.reshape(chunks, length, *array.shape[1:])
+
+    return {name: cut(name, array) for name, array in arrays.items()}
 
 
 def weighted_squares(
@@ -119,9 +171,10 @@ def weighted_squares(
 ) -> Any:
     """sum_i w_i (operator(u)(x_i) - target_i)^2 over one chunk, in any array namespace.
 
-    ``chunk`` holds points (n, d), target (n,), weight (n,), and the constants lower, scale (d,), rows (C, d).
+    ``chunk`` holds one chunk of :func:`chunked` and the model's constants for the block's layout.
     """
-    inputs = coordinate_jet(chunk["points"], chunk["lower"], chunk["scale"], block.layout, chunk["rows"])
-    output = model.network.forward(parameters, inputs, ops)
-    mismatch = block.mismatch(output, chunk["points"], chunk["target"])
+    jet = model.output(chunk["points"], block.layout, parameters, chunk, ops)
+    if model.trial:
+        jet = model.trial.jet(jet, chunk)
+    mismatch = block.mismatch(jet, chunk["points"], chunk["target"])
     return (chunk["weight"] * mismatch * mismatch).sum()

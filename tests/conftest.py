@@ -4,6 +4,7 @@ import os
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -41,9 +42,19 @@ def smoke_spec(method: tuple[str, str], backend: str, numerics: str = "strict", 
     return CATALOGUE.resolve(*method, backend, numerics, "smoke", **options)
 
 
-def build(spec: RunSpec) -> tuple[Problem, Backend, np.ndarray]:
-    """Problem, backend and parameters of a run, biases moved off zero so that nothing cancels by chance."""
+@cache
+def _built(text: str) -> tuple[Problem, Backend, np.ndarray]:
+    spec = RunSpec.model_validate_json(text)
     problem = spec.build_problem()
     theta = initial_parameters(spec, problem)
     theta = theta + 0.1 * np.random.default_rng(1).standard_normal(theta.shape)
     return problem, build_backend(spec, problem), theta.astype(spec.dtype)
+
+
+def build(spec: RunSpec) -> tuple[Problem, Backend, np.ndarray]:
+    """Problem, backend and parameters of a run, biases moved off zero so that nothing cancels by chance.
+
+    The same for equal specifications, so that JAX compiles each once for all tests.
+    """
+    problem, backend, theta = _built(spec.model_dump_json())
+    return problem, backend, theta.copy()

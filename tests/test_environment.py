@@ -84,10 +84,10 @@ from solvers.optimizers.adam import Adam
 from solvers.optimizers.lbfgs import Lbfgs
 heat = problems.load("heat")
 network = networks.load("dense")(width=5, depth=2)
-points = {{i: sampling.sample(e, "grid", 5, None) for i, e in enumerate(heat.equations)}}
-model = terms.Model(network, heat.lower, heat.upper)
+pieces = [terms.Piece(e.term, e, sampling.sample(e, "grid", 5, None)) for e in heat.equations]
+model = terms.Model(network, *terms.INPUTS["interval"](heat.lower, heat.upper))
 rule = balancing.load("power")()
-backend = backends.load("{backend}")(model, terms.build_terms(heat, points), rule, "float64")
+backend = backends.load("{backend}")(model, terms.build_terms(pieces), rule, "float64")
 theta = flatten(network.initialise(2, randomness.generator("core", 0, "weights")))
 watch = monitor.Monitor(heat.terms, lambda theta: 0.0, 5, 1e4, stopwatch.Stopwatch())
 levels = [training.Level({{"residual": 3.0}}, [("adam", Adam(5)), ("lbfgs", Lbfgs(5, 50))])]

@@ -11,18 +11,17 @@ import torch
 
 from solvers.backends.jax import OPS as JAX_OPS
 from solvers.backends.torch import OPS as TORCH_OPS
-from solvers.jets import FUSED, Jet, coordinate_jet, layout_for, numpy_ops
+from solvers.jets import FUSED, Jet, layout_for, numpy_ops
 from solvers.networks.base import unflatten
 from solvers.terms import Model
-from tests.conftest import build, smoke_spec
+from tests.conftest import METHODS, build, smoke_spec
 
 POINTS = 12
 
 
 def output_jet(model: Model, theta, points, layout, ops, convert: Callable) -> Jet:
-    rows, lower, scale = (convert(a) for a in (model.rows(layout), model.lower, model.scale))
-    inputs = coordinate_jet(points, lower, scale, layout, rows)
-    return model.network.forward(unflatten(theta, model.shapes), inputs, ops)
+    given = {name: convert(array) for name, array in model.constants(layout).items()}
+    return model.output(points, layout, unflatten(theta, model.shapes), given, ops)
 
 
 def all_derivatives(coordinates: tuple[str, ...]) -> list[str]:
@@ -64,6 +63,21 @@ FRAMEWORKS = {
     "jax": (nested_jax, JAX_OPS, jnp.asarray, np.asarray),
     "torch": (nested_torch, TORCH_OPS, torch.from_numpy, lambda tensor: tensor.detach().numpy()),
 }
+
+
+def distinct_networks() -> dict[str, tuple[str, str]]:
+    """A method for each kind of network among all methods."""
+    found = {}
+    for method in METHODS:
+        spec = smoke_spec(method, "jax")
+        kind = {key: value for key, value in spec.network.items() if key not in ("width", "depth")}
+        found.setdefault(f"{kind} in {spec.build_problem().dimension}", method)
+    return found
+
+
+@pytest.fixture(params=distinct_networks().values(), ids="-".join)
+def method(request: pytest.FixtureRequest) -> tuple[str, str]:
+    return request.param
 
 
 @pytest.fixture(params=FRAMEWORKS)

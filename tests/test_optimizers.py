@@ -20,9 +20,9 @@ def job_for(backend: str, numerics: str = "strict", every: int = 1) -> tuple[Job
     spec = smoke_spec(CASE, backend, numerics)
     problem = spec.build_problem()
     built = build_backend(spec, problem)
-    monitor = Monitor(problem.terms, lambda theta: 0.0, every, 1e4, Stopwatch())
+    monitor = Monitor(spec.terms, lambda theta: 0.0, every, 1e4, Stopwatch())
     monitor.begin_stage(0, 0, "test")
-    coefficients = built.balancing.coefficients(problem.terms, spec.levels[0].exponents)
+    coefficients = built.balancing.coefficients(spec.terms, spec.levels[0].exponents)
     return Job(built, coefficients, monitor), initial_parameters(spec, problem).astype(spec.dtype)
 
 

@@ -8,11 +8,12 @@ import sympy
 
 import problems
 from problems.base import Problem
-from problems.derivatives import Derivatives, Recorder, linear_coefficients
-from solvers.jets import FUSED, Jet, Layout, numpy_ops
+from problems.derivatives import Derivatives, Recorder, linear_coefficients, on_expression
+from solvers.jets import FUSED, Jet, numpy_ops
 from solvers.networks.base import Network
-from solvers.terms import Model, build_terms, chunked, weighted_squares
-from tests.conftest import CATALOGUE, METHODS
+from solvers.sampling import uniform_grid
+from solvers.terms import INPUTS, Model, Piece, block_arrays, build_terms, chunked, weighted_squares
+from solvers.trial import channel_expression, trial_for
 
 
 @pytest.fixture(params=problems.names())
@@ -25,6 +26,10 @@ def random_points(problem: Problem, where: dict[str, float], count: int = 50) ->
     for name, value in where.items():
         points[:, problem.coordinates.index(name)] = value
     return points
+
+
+def random_pieces(problem: Problem) -> list[Piece]:
+    return [Piece(eq.term, eq, random_points(problem, eq.where)) for eq in problem.equations]
 
 
 class ExactNetwork(Network):
@@ -40,29 +45,21 @@ class ExactNetwork(Network):
         return {}
 
     def forward(self, parameters, inputs: Jet, ops) -> Jet:
-        problem = self.problem
-        points = problem.lower + (inputs.value + 1) * (problem.upper - problem.lower) / 2
-        parts = tuple(self.channel(inputs.layout, k)(points)[:, None] for k in range(len(inputs.layout)))
-        return Jet(problem.solution(points)[:, None], parts, inputs.layout)
-
-    def channel(self, layout: Layout, k: int):
-        """D u = sum b_i u_i + sum a_ij u_ij, as the layout defines it."""
-        u, symbols = self.problem.exact_expression, self.problem.symbols
-        total = sum(b * sympy.diff(u, symbols[i]) for i, b in layout[k].first)
-        for i, j, a in layout[k].quadratic:
-            (first, _), (second, _) = layout[i].first[0], layout[j].first[0]
-            total += a * sympy.diff(u, symbols[first], symbols[second])
-        return self.problem.numeric(total)
+        problem, layout = self.problem, inputs.layout
+        exact = problem.exact_expression, problem.symbols
+        channels = [problem.numeric(channel_expression(layout, k, *exact)) for k in range(len(layout))]
+        points = inputs.value  # raw inputs: the coordinates themselves
+        parts = tuple(channel(points)[:, None] for channel in channels)
+        return Jet(problem.solution(points)[:, None], parts, layout)
 
 
 @pytest.mark.parametrize("fuse", [True, False])
 def test_exact_solution_makes_every_term_zero_through_jets(problem: Problem, fuse: bool):
-    points = {i: random_points(problem, equation.where) for i, equation in enumerate(problem.equations)}
-    model = Model(ExactNetwork(problem), problem.lower, problem.upper)
-    for term in build_terms(problem, points, fuse):
+    model = Model(ExactNetwork(problem), *INPUTS["raw"](problem.lower, problem.upper))
+    for term in build_terms(random_pieces(problem), fuse):
         for block in term.blocks:
-            chunk = {name: array[0] for name, array in chunked(block, None).items()}
-            chunk |= {"lower": model.lower, "scale": model.scale, "rows": model.rows(block.layout)}
+            chunk = {name: array[0] for name, array in chunked(block_arrays(model, block), None).items()}
+            chunk |= model.constants(block.layout)
             size = 1 + np.square(block.target).mean()
             assert weighted_squares(model, block, {}, chunk, numpy_ops) < 1e-22 * size
 
@@ -121,6 +118,50 @@ def test_heat_forcing_is_the_published_one(epsilon: float, mean_square: float):
     assert squares == pytest.approx(mean_square, rel=1e-3)
 
 
+@pytest.mark.parametrize(
+    ("name", "parameters", "mean_square"),
+    [
+        ("poisson", {"a": 4, "b": 150}, 2.466e8),
+        ("poisson", {"a": 2, "b": 50}, 3.045e6),
+        ("pulse", {}, 1.663e11),
+        ("helmholtz", {}, 1.0257e5),
+        ("klein-gordon", {"a": 5}, 1.010e4),
+        ("klein-gordon", {"a": 10}, 1.622e5),
+        ("multifrequency", {"frequency": 20}, 4.672e6),
+        ("multifrequency", {"frequency": 10}, 2.964e5),
+    ],
+)
+def test_forcing_has_the_size_that_the_authors_have(name: str, parameters: dict[str, float], mean_square: float):
+    """Mean square of the residual of u = 0, by the midpoint rule."""
+    problem = problems.load(name, **parameters)
+    counts = [4000] if problem.dimension == 1 else [600, 600]
+    sides = (problem.upper - problem.lower) / counts
+    midpoints = uniform_grid(problem.lower + sides / 2, problem.upper - sides / 2, counts)
+    assert np.square(problem.residual.target(midpoints)).mean() == pytest.approx(mean_square, rel=1e-3)
+
+
+def test_hard_constraints_meet_the_conditions_whatever_the_network_is(problem: Problem):
+    if problem.hard_constraint is None:
+        with pytest.raises(ValueError, match="hard constraint"):
+            trial_for("hard-constraint", problem)
+        return
+    lift, vanishing = problem.hard_constraint
+    anything = sympy.Function("N")(*problem.symbols)
+    for equation in problem.equations[:-1]:
+        fixed = {
+            symbol: equation.where[str(symbol)] for symbol in problem.symbols if str(symbol) in equation.where
+        }
+        u = on_expression(lift + vanishing * anything, problem.symbols)
+        applied = equation.operator(problem.exact_parameters, u, *problem.symbols)
+        difference = (applied - equation.target_expression).subs(fixed).doit()
+        assert sympy.simplify(difference) == 0
+
+
+def test_problems_with_dirichlet_data_alone_have_hard_constraints():
+    stated = {name for name in problems.names() if problems.load(name).hard_constraint}
+    assert stated == {"heat", "helmholtz", "multifrequency", "poisson"}
+
+
 def test_required_derivatives_are_just_those_asked_for():
     heat = problems.load("heat")
     assert heat.residual.derivatives == ("t", "xx")
@@ -166,11 +207,6 @@ def test_an_unknown_problem_names_the_known_ones():
         problems.load("heet")
 
 
-def test_every_problem_has_an_experiment():
-    used = {CATALOGUE.resolve(*method, "jax", scale="smoke").problem["name"] for method in METHODS}
-    assert used == set(problems.names())
-
-
 def test_parameters_reach_operator_and_solution():
     assert problems.load("heat", epsilon=0.3).values == {"epsilon": 0.3}
     assert isinstance(problems.load("heat").exact_parameters, SimpleNamespace)
@@ -179,6 +215,5 @@ def test_parameters_reach_operator_and_solution():
 
 def test_fused_layout_of_a_linear_operator_has_one_operator_channel():
     heat = problems.load("heat")
-    points = {i: random_points(heat, e.where) for i, e in enumerate(heat.equations)}
-    residual = build_terms(heat, points)[-1].blocks[0]
+    residual = build_terms(random_pieces(heat))[-1].blocks[0]
     assert [channel.name for channel in residual.layout] == ["x", FUSED]

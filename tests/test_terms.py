@@ -1,29 +1,27 @@
 """Terms and their gradients: a NumPy reference, finite differences, torch against JAX."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
 from problems.base import Equation, Problem
-from solvers import backends
-from solvers.jets import coordinate_jet, numpy_ops
-from solvers.networks.base import unflatten
+from solvers import backends, networks
+from solvers.jets import numpy_ops
+from solvers.networks.base import parameter_count, unflatten
+from solvers.networks.mff import FourierMap
 from solvers.run import collocation_points, initial_parameters
 from solvers.sampling import sample
-from solvers.terms import Model, build_terms, chunked
-from tests.conftest import BACKENDS, build, smoke_spec
+from solvers.terms import Model, Piece, build_terms, chunked
+from tests.conftest import BACKENDS, CATALOGUE, build, smoke_spec
 
-STEP = np.longdouble(1e-3)
+STEP = np.longdouble(1e-4)
 STENCIL = {-2: 1, -1: -8, 1: 8, 2: -1}
 SECOND = {-2: -1, -1: 16, 0: -30, 1: 16, 2: -1}
 
 
 def network_value(model: Model, theta: np.ndarray, points: np.ndarray) -> np.ndarray:
     """u in extended precision by the plain forward pass: no channel of a jet is used."""
-    none = np.zeros((0, points.shape[1]))
-    inputs = coordinate_jet(points, model.lower, model.scale, (), none)
-    return model.network.forward(unflatten(theta, model.shapes), inputs, numpy_ops).value[:, 0]
+    network = model.output(points, (), unflatten(theta, model.shapes), model.constants(()), numpy_ops)
+    return model.solution(network.value[:, 0], points)
 
 
 def difference_quotient(u, points: np.ndarray, name: str, coordinates: tuple[str, ...]) -> np.ndarray:
@@ -40,7 +38,7 @@ def difference_quotient(u, points: np.ndarray, name: str, coordinates: tuple[str
     ) / (12 * STEP)
 
 
-def reference_term(problem: Problem, name: str, points: dict, model: Model, theta: np.ndarray) -> float:
+def reference_term(problem: Problem, pieces: list[Piece], model: Model, theta: np.ndarray) -> float:
     """Sum over the faces of the mean squared mismatch, from the loss's definition."""
     theta = theta.astype(np.longdouble)
 
@@ -53,16 +51,17 @@ def reference_term(problem: Problem, name: str, points: dict, model: Model, thet
         mismatch = equation.apply(derivatives, list(long.T)) - equation.target(where)
         return float((mismatch**2).mean())
 
-    return sum(mean_square(eq, points[i]) for i, eq in enumerate(problem.equations) if eq.term == name)
+    return sum(mean_square(piece.equation, piece.points) for piece in pieces)
 
 
 def test_terms_equal_a_numpy_reference(method, backend_name):
     spec = smoke_spec(method, backend_name)
     problem, backend, theta = build(spec)
-    points = collocation_points(spec, problem)
+    pieces = collocation_points(spec, problem)
     values, _ = backend.terms_and_gradients(theta)
-    for name, value in zip(problem.terms, values, strict=True):
-        assert value == pytest.approx(reference_term(problem, name, points, backend.model, theta), rel=1e-8)
+    for name, value in zip(spec.terms, values, strict=True):
+        own = [piece for piece in pieces if piece.term == name]
+        assert value == pytest.approx(reference_term(problem, own, backend.model, theta), rel=1e-8)
 
 
 def test_term_gradients_equal_finite_differences(method, backend_name):
@@ -83,9 +82,9 @@ def test_backends_agree_to_1e_10(method):
     results = {}
     for name in BACKENDS:
         spec = smoke_spec(method, name)
-        problem, backend, theta = build(spec)
+        _problem, backend, theta = build(spec)
         for level in spec.build_levels():
-            coefficients = backend.balancing.coefficients(problem.terms, level.exponents)
+            coefficients = backend.balancing.coefficients(spec.terms, level.exponents)
             results.setdefault(name, []).append(
                 (*backend.terms_and_gradients(theta), backend.evaluate(theta, coefficients))
             )
@@ -101,8 +100,8 @@ def test_backends_agree_to_1e_10(method):
 
 def test_evaluation_is_the_combination_of_the_terms(method, backend_name):
     spec = smoke_spec(method, backend_name)
-    problem, backend, theta = build(spec)
-    coefficients = backend.balancing.coefficients(problem.terms, spec.levels[0].exponents)
+    _problem, backend, theta = build(spec)
+    coefficients = backend.balancing.coefficients(spec.terms, spec.levels[0].exponents)
     values, gradients = backend.terms_and_gradients(theta)
     seen = backend.evaluate(theta, coefficients)
     objective, weights = backend.balancing.combine(values, coefficients)
@@ -134,7 +133,7 @@ def test_float32_stays_float32_and_near_float64(method, backend_name):
 def test_chunks_do_not_change_the_terms(backend_name, size):
     spec = smoke_spec(("heat-0.15", "mmpinn"), backend_name)
     problem, whole, theta = build(spec)
-    terms = build_terms(problem, collocation_points(spec, problem))
+    terms = build_terms(collocation_points(spec, problem))
     parts = backends.load(backend_name)(whole.model, terms, whole.balancing, "float64", chunk_size=size)
     for ours, expected in zip(parts.terms_and_gradients(theta), whole.terms_and_gradients(theta), strict=True):
         np.testing.assert_allclose(ours, expected, rtol=1e-11, atol=1e-12 * np.abs(expected).max())
@@ -143,10 +142,8 @@ def test_chunks_do_not_change_the_terms(backend_name, size):
 def test_chunks_are_padded_with_weight_zero():
     spec = smoke_spec(("heat-0.15", "mmpinn"), "jax")
     problem = spec.build_problem()
-    block = build_terms(problem, collocation_points(spec, problem))[-1].blocks[0]
-    arrays = chunked(
-        replace(block, points=block.points[:10], target=block.target[:10], weight=block.weight[:10]), 4
-    )
+    block = build_terms(collocation_points(spec, problem))[-1].blocks[0]
+    arrays = chunked({"points": block.points[:10], "weight": block.weight[:10]}, 4)
     assert arrays["points"].shape == (3, 4, 2)
     assert np.count_nonzero(arrays["weight"]) == 10
     assert arrays["weight"].sum() == pytest.approx(block.weight[:10].sum())
@@ -155,7 +152,7 @@ def test_chunks_are_padded_with_weight_zero():
 def test_fused_and_split_operators_agree(method, backend_name):
     spec = smoke_spec(method, backend_name)
     problem, fused, theta = build(spec)
-    terms = build_terms(problem, collocation_points(spec, problem), fuse=False)
+    terms = build_terms(collocation_points(spec, problem), fuse=False)
     split = backends.load(backend_name)(fused.model, terms, fused.balancing, "float64")
     for ours, expected in zip(split.terms_and_gradients(theta), fused.terms_and_gradients(theta), strict=True):
         np.testing.assert_allclose(ours, expected, rtol=1e-9, atol=1e-11 * np.abs(expected).max())
@@ -172,8 +169,8 @@ def test_prediction_is_the_network(method, backend_name):
 def test_points_lie_on_their_faces_and_fill_them():
     spec = smoke_spec(("heat-0.3", "pinn"), "jax")
     problem = spec.build_problem()
-    for i, points in collocation_points(spec, problem).items():
-        equation = problem.equations[i]
+    for piece in collocation_points(spec, problem):
+        equation, points = piece.equation, piece.points
         assert (points >= problem.lower).all() and (points <= problem.upper).all()
         for name, value in equation.where.items():
             assert (points[:, problem.coordinates.index(name)] == value).all()
@@ -182,9 +179,58 @@ def test_points_lie_on_their_faces_and_fill_them():
     assert (np.sort((scaled * 64).astype(int), axis=0) == np.arange(64)[:, None]).all()
 
 
-@pytest.mark.parametrize(("experiment", "count"), [("heat-0.3", 1341), ("heat-0.15", 7851), ("heat-0.11", 482801)])
-def test_parameter_counts_are_the_papers(experiment: str, count: int):
-    from tests.conftest import CATALOGUE
+def test_groups_are_one_sample_squeezed_into_boxes():
+    """t' = 0.4 t, 0.4 t + 0.2, 0.4 t + 0.6 of the same points, overlapping as in the authors' files."""
+    spec = smoke_spec(("pulse", "mmpinn-grs"), "jax")
+    problem = spec.build_problem()
+    groups = {p.term: p.points for p in collocation_points(spec, problem) if not p.equation.where}
+    assert list(groups) == ["residual.before", "residual.ridge", "residual.after"]
+    x, t = groups["residual.before"].T
+    for name, shift in (("residual.ridge", 0.2), ("residual.after", 0.6)):
+        np.testing.assert_allclose(groups[name], np.stack([x, t + shift], axis=1), atol=1e-15)
+    assert t.min() < 0.02 and 0.38 < t.max() <= 0.4
 
-    spec = CATALOGUE.resolve(experiment, "mmpinn", "jax", scale="paper")
+
+def test_a_hard_constraint_leaves_only_the_residual():
+    spec = smoke_spec(("heat-0.15", "hard-constraint"), "jax")
+    problem, backend, theta = build(spec)
+    assert [term.name for term in backend.terms] == ["residual"]
+    for equation in problem.equations[:-1]:
+        points = sample(equation, "grid", 7, np.random.default_rng(0))
+        np.testing.assert_allclose(backend.predict(theta, points), equation.target(points), atol=1e-13)
+
+
+COUNTS = {
+    ("heat-0.3", "mmpinn"): 1341,
+    ("heat-0.15", "mmpinn"): 7851,
+    ("heat-0.11", "mmpinn"): 482801,
+    ("pulse", "mmpinn-grs"): 7851,
+    ("helmholtz-1-8", "hard-constraint"): 7851,
+    ("helmholtz-1-8", "mmpinn-mff"): 7701,
+    ("helmholtz-1-8", "mmpinn-inn"): 17901,
+    ("multifrequency-20", "mff"): 271201,
+    ("multifrequency-20", "mmpinn-inn"): 451801,
+}
+
+
+@pytest.mark.parametrize(("case", "count"), COUNTS.items(), ids=str)
+def test_parameter_counts_are_the_papers(case: tuple[str, str], count: int):
+    spec = CATALOGUE.resolve(*case, "jax", scale="paper")
     assert initial_parameters(spec, spec.build_problem()).size == count
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "dimension", "count"),
+    [
+        ("dense", {"width": 100, "depth": 2}, 1, 10401),
+        ("dense", {"width": 150, "depth": 5}, 2, 91201),
+        ("mff", {"width": 100, "depth": 1, "maps": [([0], 1.0), ([0], 25.0)], "merge": "concatenate"}, 1, 10301),
+        ("mff", {"width": 150, "depth": 4, "maps": [([0], 1.0), ([1], 5.0)]}, 2, 90751),
+        ("inn", {"width": 150, "depth": 4, "maps": [([0], 1.0), ([1], 5.0)]}, 2, 181351),
+        ("ifnn", {"width": 50, "depth": 4}, 2, 8151),
+        ("ifnn", {"width": 150, "depth": 5}, 2, 92101),
+    ],
+)
+def test_parameter_counts_of_networks_are_the_papers(name, options, dimension, count):
+    maps = {"maps": [FourierMap(*each) for each in options["maps"]]} if "maps" in options else {}
+    assert parameter_count(networks.load(name)(**options | maps).shapes(dimension)) == count

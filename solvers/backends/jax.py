@@ -12,16 +12,23 @@ import numpy as np
 import optax
 
 from solvers.backends.base import AdamOptions, Backend, Evaluation, LbfgsOptions, LbfgsStep, Trace
-from solvers.jets import Jet, Ops, coordinate_jet
+from solvers.jets import Ops
 from solvers.networks.base import unflatten
-from solvers.terms import chunked, weighted_squares
+from solvers.terms import block_arrays, chunked, weighted_squares
 
 jax.config.update("jax_enable_x64", True)  # float64 on request; every array here states its own precision
 jax.config.update("jax_default_matmul_precision", "highest")  # no silent TF32 on GPUs
 
 __all__ = ["JaxBackend"]
 
-OPS = Ops(tanh=jnp.tanh, affine=lambda x, w, b: x @ w + b)
+OPS = Ops(
+    tanh=jnp.tanh,
+    sin=jnp.sin,
+    cos=jnp.cos,
+    affine=lambda x, w, b: x @ w + b,
+    join=lambda arrays: jnp.concatenate(arrays, axis=-1),
+    widen=lambda array, rows: jnp.broadcast_to(array, (rows, array.shape[1])),
+)
 PREDICTED_AT_ONCE = 8192
 Tree = Any
 
@@ -36,7 +43,10 @@ class JaxBackend(Backend):
         self._executables: dict[Any, Any] = {}
         size = self.chunk_size if jax.default_backend() == "cpu" else None
         self._data = [
-            [self._arrays(chunked(block, size)) | self._constants(block.layout) for block in term.blocks]
+            [
+                (self._arrays(chunked(block_arrays(self.model, block), size)), self._constants(block.layout))
+                for block in term.blocks
+            ]
             for term in self.terms
         ]
 
@@ -44,8 +54,7 @@ class JaxBackend(Backend):
         return {name: jnp.asarray(array, self.dtype) for name, array in arrays.items()}
 
     def _constants(self, layout: Any) -> dict[str, jax.Array]:
-        model = self.model
-        return self._arrays({"lower": model.lower, "scale": model.scale, "rows": model.rows(layout)})
+        return self._arrays(self.model.constants(layout))
 
     def _run(self, name: str, function: Callable, *arguments: Tree) -> Tree:
         """Call ``function`` compiled ahead of time for these shapes; compiling counts as phase ``compile``."""
@@ -69,15 +78,14 @@ class JaxBackend(Backend):
 
     def _term(self, blocks: Any, parameters: Tree, arrays: Tree) -> tuple[jax.Array, Tree]:
         total = jnp.zeros((), self.dtype), jax.tree.map(jnp.zeros_like, parameters)
-        for block, data in zip(blocks, arrays, strict=True):
-            constants = {name: data[name] for name in ("lower", "scale", "rows")}
+        for block, (chunks, constants) in zip(blocks, arrays, strict=True):
 
             def sweep(total: Tree, chunk: Tree, block: Any = block, constants: Tree = constants) -> Any:
                 loss = jax.value_and_grad(weighted_squares, argnums=2)
                 one = loss(self.model, block, parameters, chunk | constants, OPS)
                 return jax.tree.map(jnp.add, total, one), None
 
-            total, _ = jax.lax.scan(sweep, total, {n: data[n] for n in ("points", "target", "weight")})
+            total, _ = jax.lax.scan(sweep, total, chunks)
         return total
 
     def _objective(self, theta: jax.Array, coefficients: jax.Array, data: Tree) -> tuple[Trace, jax.Array]:
@@ -101,9 +109,7 @@ class JaxBackend(Backend):
         )
 
     def _predict(self, theta: jax.Array, points: jax.Array, constants: Tree) -> jax.Array:
-        inputs = coordinate_jet(points, constants["lower"], constants["scale"], (), constants["rows"])
-        output: Jet = self.model.network.forward(unflatten(theta, self.model.shapes), inputs, OPS)
-        return output.value[:, 0]
+        return self.model.output(points, (), unflatten(theta, self.model.shapes), constants, OPS).value[:, 0]
 
     def predict(self, theta: np.ndarray, points: np.ndarray) -> np.ndarray:
         """u at ``points`` (N, d): (N,)."""
@@ -115,7 +121,7 @@ class JaxBackend(Backend):
             padded = np.pad(part, ((0, length - len(part)), (0, 0)), mode="edge")
             values = self._run("predict", self._predict, parameters, self._cast(padded), constants)
             predicted.append(np.asarray(values)[: len(part)])
-        return np.concatenate(predicted)
+        return self.model.solution(np.concatenate(predicted), points)
 
     def start_adam(self, theta: np.ndarray, options: AdamOptions) -> Any:
         """Parameters, optax state and the transformation itself."""

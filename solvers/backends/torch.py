@@ -7,15 +7,22 @@ import numpy as np
 import torch
 
 from solvers.backends.base import AdamOptions, Backend, Evaluation, LbfgsOptions, LbfgsStep, Trace
-from solvers.jets import Ops, coordinate_jet
+from solvers.jets import Ops
 from solvers.networks.base import unflatten
-from solvers.terms import chunked, weighted_squares
+from solvers.terms import block_arrays, chunked, weighted_squares
 
 torch.backends.cuda.matmul.allow_tf32 = False  # no silent TF32 on GPUs
 
 __all__ = ["TorchBackend"]
 
-OPS = Ops(tanh=torch.tanh, affine=lambda x, w, b: torch.addmm(b, x, w))
+OPS = Ops(
+    tanh=torch.tanh,
+    sin=torch.sin,
+    cos=torch.cos,
+    affine=lambda x, w, b: torch.addmm(b, x, w),
+    join=lambda arrays: torch.cat(arrays, dim=-1),
+    widen=lambda array, rows: array.expand(rows, -1),
+)
 PREDICTED_AT_ONCE = 8192
 Tensor = torch.Tensor
 
@@ -35,15 +42,15 @@ class TorchBackend(Backend):
         ]
 
     def _split(self, block: Any, size: int | None) -> list[dict[str, Tensor]]:
-        arrays = {name: self._cast(array) for name, array in chunked(block, size).items()}
+        arrays = {
+            name: self._cast(array) for name, array in chunked(block_arrays(self.model, block), size).items()
+        }
         constants = self._constants(block.layout)
         count = len(arrays["points"])
         return [{name: array[i] for name, array in arrays.items()} | constants for i in range(count)]
 
     def _constants(self, layout: Any) -> dict[str, Tensor]:
-        model = self.model
-        arrays = {"lower": model.lower, "scale": model.scale, "rows": model.rows(layout)}
-        return {name: self._cast(array) for name, array in arrays.items()}
+        return {name: self._cast(array) for name, array in self.model.constants(layout).items()}
 
     def _cast(self, array: np.ndarray) -> Tensor:
         return torch.from_numpy(np.array(array, dtype=self.dtype, order="C")).to(self.device)
@@ -94,11 +101,9 @@ class TorchBackend(Backend):
         constants = self._constants(())
         predicted = []
         for part in np.array_split(points, -(-len(points) // PREDICTED_AT_ONCE)):
-            inputs = coordinate_jet(
-                self._cast(part), constants["lower"], constants["scale"], (), constants["rows"]
-            )
-            predicted.append(self.model.network.forward(parameters, inputs, OPS).value[:, 0].cpu().numpy())
-        return np.concatenate(predicted)
+            output = self.model.output(self._cast(part), (), parameters, constants, OPS)
+            predicted.append(output.value[:, 0].cpu().numpy())
+        return self.model.solution(np.concatenate(predicted), points)
 
     def start_adam(self, theta: np.ndarray, options: AdamOptions) -> Any:
         """The parameter and ``torch.optim.Adam`` on it; its first use imports torch's compiler, unasked."""

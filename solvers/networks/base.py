@@ -2,13 +2,24 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from solvers.jets import Jet, Ops
 
-__all__ = ["Network", "flatten", "parameter_count", "unflatten", "xavier"]
+__all__ = [
+    "Biases",
+    "Network",
+    "Weights",
+    "flatten",
+    "gated",
+    "initial_encoders",
+    "initial_layers",
+    "parameter_count",
+    "unflatten",
+    "xavier",
+]
 
 Shapes = Mapping[str, tuple[int, ...]]
 
@@ -24,9 +35,16 @@ class Network(ABC):
     def initialise(self, dimension: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
         """Initial values of the trainable arrays, float64."""
 
+    def frozen(self, dimension: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
+        """Arrays drawn once and never trained, such as Fourier frequencies; none by default."""
+        return {}
+
     @abstractmethod
     def forward(self, parameters: Mapping[str, Any], inputs: Jet, ops: Ops) -> Jet:
-        """The jet of the output (N, 1) from the jet of the scaled coordinates (N, d)."""
+        """The jet of the output (N, 1) from the jet of the scaled coordinates (N, d).
+
+        ``parameters`` holds trainable and frozen arrays by name.
+        """
 
 
 def flatten(arrays: Mapping[str, np.ndarray]) -> np.ndarray:
@@ -49,10 +67,54 @@ def parameter_count(shapes: Shapes) -> int:
     return sum(int(np.prod(shape)) for shape in shapes.values())
 
 
-def xavier(rng: np.random.Generator, fan_in: int, fan_out: int, truncated: bool) -> np.ndarray:
-    """Weights (fan_in, fan_out) ~ N(0, 2 / (fan_in + fan_out)), if ``truncated`` redrawn beyond two
-    standard deviations (Glorot and Bengio 2010; the truncation is TensorFlow's)."""
+Weights = Literal["xavier", "truncated-xavier"]
+Biases = Literal["zero", "normal"]
+
+
+def xavier(rng: np.random.Generator, fan_in: int, fan_out: int, kind: Weights) -> np.ndarray:
+    """Weights (fan_in, fan_out) ~ N(0, 2 / (fan_in + fan_out)) (Glorot and Bengio 2010).
+
+    ``truncated-xavier`` draws again beyond two standard deviations, as TensorFlow does.
+    """
     drawn = rng.standard_normal((fan_in, fan_out))
-    while truncated and (outside := np.abs(drawn) > 2).any():
+    while kind == "truncated-xavier" and (outside := np.abs(drawn) > 2).any():
         drawn[outside] = rng.standard_normal(int(outside.sum()))
     return np.sqrt(2 / (fan_in + fan_out)) * drawn
+
+
+def initial_layers(
+    shapes: Shapes, rng: np.random.Generator, weights: Weights, biases: Biases
+) -> dict[str, np.ndarray]:
+    """Initial values for arrays called ``*.weight`` (fan_in, fan_out) and ``*.bias`` (fan_out,), in order."""
+    arrays = {}
+    for name, shape in shapes.items():
+        if name.endswith(".weight"):
+            arrays[name] = xavier(rng, *shape, weights)
+        else:
+            arrays[name] = rng.standard_normal(shape) if biases == "normal" else np.zeros(shape)
+    return arrays
+
+
+def initial_encoders(shapes: Shapes, rng: np.random.Generator, weights: Weights) -> dict[str, np.ndarray]:
+    """Xavier weights and, unusually, biases drawn as Xavier weights (1, width) are."""
+    return {
+        name: xavier(rng, *shape, weights) if len(shape) == 2 else xavier(rng, 1, *shape, weights)[0]
+        for name, shape in shapes.items()
+    }
+
+
+def gated(
+    inputs: Jet, parameters: Mapping[str, Any], encoders: tuple[str, str], layers: str, depth: int, ops: Ops
+) -> Jet:
+    """``depth`` layers H <- Z U + (1 - Z) V, Z = tanh(H W + b), from H = ``inputs`` (Wang, Teng and Perdikaris
+    2021); U and V are tanh layers of the inputs."""
+
+    def layer(jet: Jet, name: str) -> Jet:
+        return jet.affine(parameters[f"{name}.weight"], parameters[f"{name}.bias"], ops).tanh(ops)
+
+    u, v = (layer(inputs, name) for name in encoders)
+    difference = u - v
+    jet = inputs
+    for i in range(depth):
+        jet = v + layer(jet, f"{layers}{i}") * difference
+    return jet

@@ -8,19 +8,21 @@ from typing import Any, ClassVar
 import numpy as np
 
 from solvers.jets import Jet, Ops
-from solvers.networks.base import Network, xavier
+from solvers.networks.base import Biases, Network, Weights, initial_layers
 
 __all__ = ["Dense"]
 
 
 @dataclass(frozen=True)
 class Dense(Network):
-    """``depth`` hidden tanh layers of ``width`` units; truncated Xavier weights, zero biases."""
+    """``depth`` hidden tanh layers of ``width`` units."""
 
     __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
 
     width: int
     depth: int
+    weights: Weights = "truncated-xavier"
+    biases: Biases = "zero"
 
     def __post_init__(self):
         if self.width < 1 or self.depth < 1:
@@ -38,12 +40,8 @@ class Dense(Network):
         return shapes
 
     def initialise(self, dimension: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
-        """Truncated Xavier weights and zero biases, as in the authors' dense networks."""
-        arrays: dict[str, np.ndarray] = {}
-        for i, (fan_in, fan_out) in enumerate(self._sizes(dimension)):
-            arrays[f"layer{i}.weight"] = xavier(rng, fan_in, fan_out, truncated=True)
-            arrays[f"layer{i}.bias"] = np.zeros(fan_out)
-        return arrays
+        """Xavier weights and the chosen biases."""
+        return initial_layers(self.shapes(dimension), rng, self.weights, self.biases)
 
     def forward(self, parameters: Mapping[str, Any], inputs: Jet, ops: Ops) -> Jet:
         """tanh layers, then a linear one."""
