@@ -202,6 +202,8 @@ def test_broken_yaml_is_named(tmp_path):
         ({"seeds": [1, 1]}, ["seeds", "different"]),
         ({"seeds": "many"}, ["seeds", "many"]),
         ({"seeds": [-1]}, ["seeds"]),
+        ({"seeds": ["1", "1"]}, ["seeds", "different"]),
+        ({"seeds": [1.5]}, ["seeds", "1.5"]),
         ({"seeds": True}, ["seeds"]),
     ],
 )
@@ -217,7 +219,8 @@ def test_the_sweep_is_the_product_of_its_axes():
     )
     assert len(sweep.specs) == 4 * len(BACKENDS) * 2 * 5
     assert len(set(sweep.folders())) == len(sweep.specs)
-    assert Sweep.from_config({"scale": "smoke", "seeds": [7]}, CATALOGUE).specs[0].seed == 7
+    for listed in ([7], ["7"]):
+        assert Sweep.from_config({"scale": "smoke", "seeds": listed}, CATALOGUE).specs[0].seed == 7
     assert {spec.backend for spec in Sweep.from_config({"backends": "jax"}, CATALOGUE).specs} == {"jax"}
 
 

@@ -174,6 +174,10 @@ def test_more_seeds_run_only_the_new_ones(finished: Path, snakemake: Snakemake):
     assert planned(snakemake("seeds=2", "-n"))["train"] == 2 * len(METHODS)
 
 
+def test_seeds_can_be_listed(finished: Path, snakemake: Snakemake):
+    assert planned(snakemake("seeds=[0,7]", "-n"))["train"] == 2 * len(METHODS)
+
+
 def test_a_selection_needs_no_other_runs(finished: Path, snakemake: Snakemake):
     jobs = planned(snakemake("experiments=heat-0.15", "backends=jax", "methods=mmpinn", "seeds=3", "-n"))
     assert jobs["train"] == 2

@@ -118,13 +118,16 @@ def _names(key: str, value: Any, allowed: Sequence[str]) -> list[str]:
 
 
 def _seeds(value: Any, default: int) -> list[int]:
-    """Seeds from a count, a list, or ``None`` for the scale's count."""
+    """Seeds from a count, a list, or ``None`` for the scale's count.
+
+    Snakemake hands over the numbers of ``seeds=[0,7]`` as texts.
+    """
     value = default if value is None else value
     if isinstance(value, int) and not isinstance(value, bool) and value >= 1:
         return list(range(value))
-    is_list = isinstance(value, list) and value and all(type(seed) is int and seed >= 0 for seed in value)
-    if is_list and len(set(value)) == len(value):
-        return value
-    raise ConfigurationError(
-        SOURCE, "seeds", value, "must be a count of at least 1, or a list of different seeds >= 0"
-    )
+    texts = [str(seed) for seed in value] if isinstance(value, list) else []
+    seeds = [int(text) for text in texts if text.isdecimal()]
+    if seeds and len(seeds) == len(texts) == len(set(seeds)):
+        return seeds
+    problem = "must be a count of at least 1, or a list of different seeds >= 0 such as [0,7]"
+    raise ConfigurationError(SOURCE, "seeds", value, problem)
