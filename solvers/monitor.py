@@ -58,8 +58,9 @@ class Monitor:
     """Collects the history of one run.
 
     ``error`` gives the relative L2 error of parameters on the history's grid. A row is kept every ``every``
-    iterations. A run has diverged when a term or a gradient is not finite, or when the plain sum of the terms
-    exceeds ``divergence_factor`` times its first value.
+    iterations. A run has diverged when its objective or a gradient is not finite, or when its objective exceeds
+    ``divergence_factor`` times the first of the level. (Not so a raw term: under a power of 1/4 a residual may
+    rise a million times on the way down.)
     """
 
     terms: Sequence[str]
@@ -73,12 +74,12 @@ class Monitor:
     stage: Counts = field(default_factory=Counts)
     best: Best | None = None
     _place: dict[str, Any] = field(default_factory=dict)
-    _first_sum: float | None = None
+    _first_objective: float | None = None
 
     def begin_stage(self, level: int, stage: int, optimizer: str) -> None:
         """A stage starts; the best iterate is sought anew at each level, where the objective changes."""
         if self._place.get("level") != level:
-            self.best = None
+            self.best = self._first_objective = None
         self._place = {"level": level, "stage": stage, "optimizer": optimizer}
         self.stage = Counts()
 
@@ -87,28 +88,26 @@ class Monitor:
         self.stage.add(iterations, evaluations)
         self.total.add(iterations, evaluations)
 
-    def check(self, values: np.ndarray, finite: bool = True, before: int = 0) -> None:
-        """Raise :class:`Diverged` if term values (k,) or (n, k) are not finite or have grown beyond reason.
+    def check(self, seen: Any, before: int = 0) -> None:
+        """Raise :class:`Diverged` if an evaluation, or any row of a trace, is not finite or beyond reason.
 
-        ``finite`` says whether the rest (objective, gradient) was; ``before``: iterations made since row 0.
+        ``before``: iterations made since the trace's first row.
         """
-        values = np.atleast_2d(values)
-        sums = values.sum(axis=1, dtype=float)
-        if self._first_sum is None and np.isfinite(sums[0]):
-            self._first_sum = float(sums[0])
-        limit = self.divergence_factor * (self._first_sum or np.inf)
-        bad = ~np.isfinite(sums) | (sums > limit)
+        values, norms = np.atleast_2d(seen.values), np.atleast_2d(seen.gradient_norms)
+        objective = np.atleast_1d(seen.objective)
+        if self._first_objective is None:
+            self._first_objective = float(objective[0])
+        limit = self.divergence_factor * self._first_objective
+        finite = np.isfinite(objective) & np.isfinite(norms).all(axis=1)
+        bad = ~finite | (objective > limit)
         if bad.any():
-            self._raise(values, int(bad.argmax()), limit, before)
-        if not finite:
-            raise Diverged(f"gradient is not finite at iteration {self.total.iterations - before}")
-
-    def _raise(self, values: np.ndarray, row: int, limit: float, before: int) -> None:
-        iteration = self.total.iterations - before + row
-        worst = int(np.argmax(np.nan_to_num(values[row], nan=np.inf)))
-        raise Diverged(
-            f"term {self.terms[worst]} is {values[row, worst]:.6g} at iteration {iteration} (limit {limit:.6g})"
-        )
+            row = int(bad.argmax())
+            worst = int(np.argmax(np.nan_to_num(values[row], nan=np.inf)))
+            reason = f"exceeds {limit:.6g}" if finite[row] else "or a gradient is not finite"
+            raise Diverged(
+                f"term {self.terms[worst]} is {values[row, worst]:.6g} at iteration "
+                f"{self.total.iterations - before + row}: the objective {objective[row]:.6g} {reason}"
+            )
 
     def record(self, theta: np.ndarray, seen: Any, iterations: int, evaluations: int, seconds: float) -> None:
         """Keep a row: ``seen`` has objective, values, weights and gradient_norms at ``theta``."""

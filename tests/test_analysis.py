@@ -104,6 +104,14 @@ def test_figures_have_their_numbers_beside_them(folders, name, tmp_path):
     assert len(pd.read_csv(tmp_path / f"{name}.csv")) == len(table) > 0
 
 
+def test_figures_show_methods_with_different_terms_and_networks(tmp_path):
+    for method in ("mff", "hard-constraint"):
+        run(smoke_spec(("helmholtz-1-8", method), "torch", "paper"), tmp_path / method)
+    _, table = figures.draw_losses(figures.read_runs([tmp_path / "mff", tmp_path / "hard-constraint"]))
+    terms = table.groupby("run").term.unique().map(set)
+    assert [terms[label] for label in sorted(terms.index)] == [{"residual"}, {"boundary", "residual"}]
+
+
 def test_figures_do_not_change_from_one_drawing_to_the_next(folders, tmp_path):
     for name in ("first", "second"):
         figures.write_figure(*figures.draw_errors(figures.read_runs(folders)), tmp_path / name / "errors.pdf")

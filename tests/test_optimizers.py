@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from solvers import optimizers
+from solvers.backends import Evaluation
 from solvers.monitor import Diverged, Monitor
 from solvers.optimizers import Job, StopReason
 from solvers.optimizers.adam import Adam
@@ -132,6 +133,16 @@ def test_divergence_is_found_and_named(backend_name):
     job, theta = job_for(backend_name, "paper", every=5)
     with pytest.raises(Diverged, match=r"term (initial|boundary|residual) is .* at iteration 1 "):
         Adam(iterations=20, learning_rate=1e6).minimise(job, theta)
+
+
+def test_a_term_may_grow_while_the_objective_falls():
+    """Under a power a raw term may rise by orders of magnitude: that is no divergence."""
+    job, _ = job_for("jax")
+    ones = np.ones(3)
+    for objective, residual in ((10.0, 1e3), (9.0, 1e12), (8.0, 1e18)):
+        job.monitor.check(Evaluation(np.array([1.0, 1.0, residual]), objective, ones, ones, ones))
+    with pytest.raises(Diverged, match=r"term residual is 1e\+18 .* objective 200000 exceeds 100000"):
+        job.monitor.check(Evaluation(np.array([1.0, 1.0, 1e18]), 2e5, ones, ones, ones))
 
 
 def test_not_a_number_is_divergence(backend_name):

@@ -50,7 +50,7 @@ class Adam(Optimizer):
             state, trace = backend.adam_steps(state, block, job.coefficients)
             monitor.count(iterations=len(block), evaluations=len(block))
             monitor.record(before, _first(trace), *counts, seconds)
-            monitor.check(trace.values, bool(np.isfinite(trace.gradient_norms).all()), before=len(block))
+            monitor.check(trace, before=len(block))
         return Outcome(backend.adam_theta(state), StopReason.ITERATION_LIMIT, f"{self.iterations} steps made")
 
 

@@ -103,7 +103,7 @@ def _look(job: Job, theta: np.ndarray) -> None:
     with job.monitor.stopwatch.phase("monitoring"):
         seen = job.backend.evaluate(theta, job.coefficients)
     job.monitor.record_now(theta, seen)
-    job.monitor.check(seen.values, bool(np.isfinite(seen.gradient_norms).all()))
+    job.monitor.check(seen)
 
 
 class _ScipyObjective:
@@ -126,9 +126,8 @@ class _ScipyObjective:
         monitor.count(evaluations=1)
         if first:
             monitor.record_now(x, seen)
-            monitor.check(seen.values)
-        if not (np.isfinite(seen.objective) and np.isfinite(seen.gradient_norms).all()):
-            monitor.check(seen.values, finite=False)
+        if first or not (np.isfinite(seen.objective) and np.isfinite(seen.gradient_norms).all()):
+            monitor.check(seen)
         return seen.objective, seen.gradient.astype(float)
 
     def accepted(self, intermediate_result: OptimizeResult) -> None:
@@ -139,6 +138,6 @@ class _ScipyObjective:
             with monitor.stopwatch.phase("monitoring"):
                 self._evaluate(x)
         seen = self.last[1]
-        monitor.check(seen.values)
+        monitor.check(seen)
         if monitor.total.iterations % monitor.every == 0:
             monitor.record_now(x, seen)

@@ -65,8 +65,7 @@ def _lowest_seed(runs: Sequence[Run]) -> list[Run]:
 def draw_losses(runs: Sequence[Run]) -> tuple[Figure, pd.DataFrame]:
     """Raw loss terms against iterations, a panel for each method, backend and numerics."""
     shown = _lowest_seed(runs)
-    terms = [name for name in shown[0].history.columns if name.startswith("term.")]
-    long = pd.concat([_long(run, terms) for run in shown], ignore_index=True)
+    long = pd.concat([_long(run) for run in shown], ignore_index=True)
     grid = sns.relplot(
         long,
         x="iteration",
@@ -89,7 +88,8 @@ def draw_losses(runs: Sequence[Run]) -> tuple[Figure, pd.DataFrame]:
     return grid.figure, long
 
 
-def _long(run: Run, terms: list[str]) -> pd.DataFrame:
+def _long(run: Run) -> pd.DataFrame:
+    terms = [name for name in run.history.columns if name.startswith("term.")]
     kept = run.history[["iteration", "level", *terms]].rename(columns=lambda name: name.removeprefix("term."))
     return kept.melt(["iteration", "level"], var_name="term", value_name="mean square").assign(run=run.label)
 
