@@ -131,7 +131,7 @@ def test_scipys_counts_are_ours(monkeypatch):
 
 def test_divergence_is_found_and_named(backend_name):
     job, theta = job_for(backend_name, "paper", every=5)
-    with pytest.raises(Diverged, match=r"term (initial|boundary|residual) is .* at iteration 1 "):
+    with pytest.raises(Diverged, match=r"term (initial|boundary|residual) is .* at iteration 1: "):
         Adam(iterations=20, learning_rate=1e6).minimise(job, theta)
 
 

@@ -136,7 +136,7 @@ def test_seeds_are_hashes_of_named_axes_and_never_change():
 def test_a_diverging_run_is_a_result(backend_name, tmp_path):
     _, record = smoke_run(tmp_path, backend_name, overrides=["optimizers.adam.learning_rate=1e6"])
     assert record.status == "diverged"
-    assert "term" in record.reason and "iteration 1 " in record.reason
+    assert "term" in record.reason and "iteration 1:" in record.reason
     assert [stage.reason for stage in record.stages] == ["diverged"]
     assert read_run(tmp_path) == record
     assert len(read_history(tmp_path)) >= 1
