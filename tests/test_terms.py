@@ -1,5 +1,7 @@
 """Terms and their gradients: a NumPy reference, finite differences, torch against JAX."""
 
+import importlib
+
 import numpy as np
 import pytest
 
@@ -127,6 +129,16 @@ def test_float32_stays_float32_and_near_float64(method, backend_name):
     )
     np.testing.assert_allclose(values, exact, rtol=2e-4)
     assert np.abs(gradients - exact_gradients).max() <= 2e-4 * np.abs(exact_gradients).max()
+
+
+def test_gradient_norms_neither_overflow_nor_divide_by_zero(backend_name):
+    """float32 holds 1e22, but not its square."""
+    _, backend, theta = build(smoke_spec(("pulse", "mmpinn"), backend_name, numerics="paper"))
+    module = importlib.import_module(type(backend).__module__)
+    rows = np.array([[3e22, 4e22], [0, 0], [3.0, 4.0]], dtype=np.float32)
+    norms = np.asarray(module._norms(backend._cast(rows)))
+    np.testing.assert_allclose(norms, [5e22, 0, 5], rtol=1e-6)
+    assert norms.dtype == theta.dtype
 
 
 @pytest.mark.parametrize("size", [1, 7, 10_000])

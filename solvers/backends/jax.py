@@ -91,7 +91,7 @@ class JaxBackend(Backend):
     def _objective(self, theta: jax.Array, coefficients: jax.Array, data: Tree) -> tuple[Trace, jax.Array]:
         values, gradients = self._terms_and_gradients(theta, data)
         objective, weights = self.balancing.combine(values, coefficients)
-        norms = jnp.sqrt((gradients**2).sum(axis=1))
+        norms = _norms(gradients)
         return (objective, values, weights, norms), weights @ gradients
 
     def terms_and_gradients(self, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -219,6 +219,13 @@ class JaxBackend(Backend):
         """Versions of JAX and optax, and the device."""
         device = jax.devices()[0]
         return {"jax": jax.__version__, "optax": optax.__version__, "device": device.device_kind}
+
+
+def _norms(gradients: jax.Array) -> jax.Array:
+    """Euclidean norms of the rows; scaled first, for squares of 1e20 leave float32."""
+    largest = jnp.abs(gradients).max(axis=1)
+    scaled = gradients / jnp.where(largest > 0, largest, 1)[:, None]
+    return largest * jnp.sqrt((scaled**2).sum(axis=1))
 
 
 def _stop_reason(before: float, value: float, slope: float, options: LbfgsOptions) -> str | None:

@@ -80,7 +80,7 @@ class TorchBackend(Backend):
     def _objective(self, theta: Tensor, coefficients: Tensor) -> tuple[tuple[Tensor, ...], Tensor]:
         values, gradients = self._terms_and_gradients(theta)
         objective, weights = self.balancing.combine(values, coefficients)
-        norms = torch.linalg.vector_norm(gradients, dim=1)
+        norms = _norms(gradients)
         return (objective, values, weights, norms), weights @ gradients
 
     def terms_and_gradients(self, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -179,3 +179,10 @@ class TorchBackend(Backend):
         """Version of torch and the device."""
         name = torch.cuda.get_device_name() if self.device.type == "cuda" else "cpu"
         return {"torch": torch.__version__, "device": name}
+
+
+def _norms(gradients: Tensor) -> Tensor:
+    """Euclidean norms of the rows; scaled first, for squares of 1e20 leave float32."""
+    largest = gradients.abs().amax(dim=1)
+    scaled = gradients / torch.where(largest > 0, largest, torch.ones_like(largest))[:, None]
+    return largest * torch.linalg.vector_norm(scaled, dim=1)
