@@ -23,7 +23,7 @@ reproduce: .venv/installed
 	@echo "Done. Tables: reports/$(SCALE)/tables. Open reports/$(SCALE)/report.html"
 
 test: .venv/installed
-	$(RUN) python -m pytest $(ARGS)
+	$(RUN) python -m pytest --numprocesses $(CORES) --dist loadfile $(ARGS)
 
 lint: .venv/installed
 	$(BIN)/ruff check .

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 import problems
 from solvers import backends, balancing, networks, optimizers
@@ -107,7 +107,8 @@ def _list(catalogue: Catalogue, console: Console) -> None:
     }
     for kind, names in kinds.items():
         console.print(f"{kind}: {', '.join(names)}", highlight=False)
-    table = Table("experiment", "method", "title", "authors' relative L2")
+    names = (Column(name, no_wrap=True) for name in ("experiment", "method"))
+    table = Table(*names, "title", "authors' relative L2")
     for name in catalogue.names("experiments"):
         experiment = catalogue.experiment(name)
         for method, entry in experiment.methods.items():
