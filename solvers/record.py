@@ -63,7 +63,8 @@ class RunErrors(StrictModel):
 class RunRecord(StrictModel):
     """Everything a run says of itself.
 
-    ``last`` is the final iterate, ``best`` the recorded iterate with the lowest objective of the last level.
+    ``last`` is the final iterate; of a diverged run, the one that its last stage started from. ``best`` is the
+    recorded iterate with the lowest objective of the last level.
     ``seconds`` and ``cpu_seconds`` are by phase: startup, setup, compile, training, monitoring, evaluation.
     """
 

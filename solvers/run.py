@@ -150,8 +150,9 @@ def _errors(
         return RunErrors(iteration=iteration, **{key: finite(value) for key, value in asdict(errors).items()})
 
     best = monitor.best
+    lost = monitor.stage.iterations if training.diverged else 0  # a diverged stage keeps what it started from
     return {
-        "last": measure(training.theta, monitor.total.iterations),
+        "last": measure(training.theta, monitor.total.iterations - lost),
         "best": measure(best.theta, best.iteration) if best else None,
     }
 

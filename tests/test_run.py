@@ -138,6 +138,7 @@ def test_a_diverging_run_is_a_result(backend_name, tmp_path):
     assert record.status == "diverged"
     assert "term" in record.reason and "iteration 1:" in record.reason
     assert [stage.reason for stage in record.stages] == ["diverged"]
+    assert record.last.iteration == 0 < record.iterations
     assert read_run(tmp_path) == record
     assert len(read_history(tmp_path)) >= 1
 

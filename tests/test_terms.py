@@ -5,14 +5,15 @@ import importlib
 import numpy as np
 import pytest
 
+import problems
 from problems.base import Equation, Problem
-from solvers import backends, networks
+from solvers import backends, balancing, networks
 from solvers.jets import numpy_ops
-from solvers.networks.base import parameter_count, unflatten
+from solvers.networks.base import flatten, parameter_count, unflatten
 from solvers.networks.mff import FourierMap
 from solvers.run import collocation_points, initial_parameters
 from solvers.sampling import sample
-from solvers.terms import Model, Piece, build_terms, chunked
+from solvers.terms import INPUTS, Model, Piece, build_terms, chunked
 from tests.conftest import BACKENDS, CATALOGUE, build, smoke_spec
 
 STEP = np.longdouble(1e-4)
@@ -64,6 +65,40 @@ def test_terms_equal_a_numpy_reference(method, backend_name):
     for name, value in zip(spec.terms, values, strict=True):
         own = [piece for piece in pieces if piece.term == name]
         assert value == pytest.approx(reference_term(problem, own, backend.model, theta), rel=1e-8)
+
+
+def small_network(name: str, dimension: int):
+    """A small network of any registered kind; in one dimension two Fourier maps side by side."""
+    axes = [[i] for i in range(dimension)] if dimension > 1 else [[0], [0]]
+    merge = "product" if dimension > 1 else "concatenate"
+    fourier = {"maps": [FourierMap(each, 1.0 + i) for i, each in enumerate(axes)], "merge": merge}
+    options = {"dense": {}, "ifnn": {}, "mff": fourier, "inn": fourier}
+    return networks.load(name)(width=6, depth=2, **options[name])
+
+
+@pytest.mark.parametrize("network", networks.names())
+@pytest.mark.parametrize("name", problems.names())
+def test_every_problem_and_network_on_both_backends(name: str, network: str):
+    """Those that no method uses yet included: a NumPy reference, and torch against JAX to 1e-10."""
+    problem = problems.load(name)
+    built = small_network(network, problem.dimension)
+    rng = np.random.default_rng(0)
+    pieces = [
+        Piece(e.term, e, sample(e, "grid" if e.where else "latin-hypercube", 15, rng)) for e in problem.equations
+    ]
+    frozen = built.frozen(problem.dimension, rng)
+    model = Model(built, *INPUTS["standard"](problem.lower, problem.upper), frozen)
+    theta = flatten(built.initialise(problem.dimension, rng)) + 0.1 * rng.standard_normal(
+        parameter_count(model.shapes)
+    )
+    rule, terms = balancing.load("sum")(), build_terms(pieces)
+    found = {b: backends.load(b)(model, terms, rule, "float64").terms_and_gradients(theta) for b in BACKENDS}
+    for term, value in zip(terms, found["jax"][0], strict=True):
+        own = [piece for piece in pieces if piece.term == term.name]
+        assert value == pytest.approx(reference_term(problem, own, model, theta), rel=1e-8)
+    np.testing.assert_allclose(found["jax"][0], found["torch"][0], rtol=1e-10)
+    sizes = np.abs(found["jax"][1]).max(axis=1, keepdims=True)
+    np.testing.assert_array_less(np.abs(found["jax"][1] - found["torch"][1]) / sizes, 1e-10)
 
 
 def test_term_gradients_equal_finite_differences(method, backend_name):
