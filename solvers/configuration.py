@@ -38,6 +38,7 @@ class Layer(StrictModel):
     problem: Section = {}
     points: dict[str, Section] = {}
     network: Section = {}
+    balancing: Section = {}
     evaluation: Section = {}
     precision: str | None = None
     optimizers: dict[str, Section] = {}
@@ -80,9 +81,11 @@ class LevelEntry(StrictModel):
 
 class Method(StrictModel):
     """What a method does under the paper's name, with the authors' numbers: balancing, levels, and what differs
-    from the experiment's points, inputs, network (replaced as a whole if it has a name) and evaluation."""
+    from the experiment's points, inputs, network (replaced as a whole if it has a name) and evaluation. ``note``
+    is for the tables: what is knowingly not as in the paper."""
 
     title: str
+    note: str = ""
     points: dict[str, Section] = {}
     groups: dict[str, Any] = {}
     inputs: str | None = None
@@ -285,7 +288,7 @@ def _assemble(
 
 def _lay(document: dict[str, Any], layer: Layer, source: str) -> dict[str, Any]:
     """``document`` with one layer laid on."""
-    over = layer.model_dump(include={"problem", "points", "network", "evaluation", "stages"})
+    over = layer.model_dump(include={"problem", "points", "network", "balancing", "evaluation", "stages"})
     if layer.precision is not None:
         over["precision"] = layer.precision
     _known(source, "stages", layer.stages, document["stages"])

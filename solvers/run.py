@@ -20,7 +20,7 @@ from solvers.networks.base import flatten, parameter_count, unflatten
 from solvers.provenance import peak_memory_bytes, provenance
 from solvers.randomness import generator
 from solvers.record import RunErrors, RunRecord, StageRecord, finite, write_run
-from solvers.sampling import sample, squeeze, uniform_grid
+from solvers.sampling import Minibatches, Source, uniform_grid
 from solvers.spec import RunSpec
 from solvers.stopwatch import Stopwatch
 from solvers.terms import INPUTS, Model, Piece, build_terms
@@ -33,6 +33,7 @@ __all__ = [
     "collocation_points",
     "command_line",
     "initial_parameters",
+    "minibatches",
     "run",
     "run_folder",
 ]
@@ -41,24 +42,30 @@ LONGEST_NAME = 120
 
 
 def collocation_points(spec: RunSpec, problem: Problem) -> list[Piece]:
-    """The points of every term; for one experiment and seed the same for all methods and backends.
+    """The points of every term; for one experiment and seed the same for all methods and backends."""
+    return [piece for source in _sources(spec, problem, "points") for piece in source.draw()]
 
-    Groups are made as in the authors' code: one sample of the domain, squeezed into each group's box.
-    """
-    pieces = []
-    for i, equation in enumerate(problem.equations):
-        if equation.where and spec.trial != "identity":
-            continue
-        chosen = spec.points[equation.term]
-        rng = generator(spec.experiment, spec.seed, f"points/{equation.term}/{i}")
-        points = sample(equation, chosen.strategy, chosen.count, rng)
-        if equation.where or not spec.groups:
-            pieces.append(Piece(equation.term, equation, points))
-        else:
-            pieces += [
-                Piece(f"residual.{g}", equation, squeeze(points, problem, b)) for g, b in spec.groups.items()
-            ]
-    return pieces
+
+def minibatches(spec: RunSpec, problem: Problem, model: Model) -> Minibatches | None:
+    """Fresh points for every Adam step, if the points' strategy says so."""
+    if not spec.resampled:
+        return None
+    return Minibatches(model, _sources(spec, problem, "batches"))
+
+
+def _sources(spec: RunSpec, problem: Problem, purpose: str) -> list[Source]:
+    """One for each equation; a hard constraint leaves the residual's."""
+    return [
+        Source(
+            equation=equation,
+            strategy=spec.points[equation.term].strategy,
+            count=spec.points[equation.term].count,
+            rng=generator(spec.experiment, spec.seed, f"{purpose}/{equation.term}/{i}"),
+            groups={} if equation.where else spec.groups,
+        )
+        for i, equation in enumerate(problem.equations)
+        if not (equation.where and spec.trial != "identity")
+    ]
 
 
 def build_model(spec: RunSpec, problem: Problem) -> Model:
@@ -100,7 +107,9 @@ def run(spec: RunSpec, folder: Path, display: Display | None = None, pinned_core
         backend = build_backend(spec, problem, stopwatch)
         theta = initial_parameters(spec, problem).astype(spec.dtype)
         monitor = _monitor(spec, problem, backend, stopwatch, display or Silent())
-    training = train(backend, spec.build_levels(), theta, monitor)
+        batches = minibatches(spec, problem, backend.model)
+        rng = generator(spec.experiment, spec.seed, "balancing")
+    training = train(backend, spec.build_levels(), theta, monitor, rng, batches)
     with stopwatch.phase("evaluation"):
         errors = _errors(spec, problem, backend, training, monitor)
         fields = _fields(spec, problem, backend, training.theta)

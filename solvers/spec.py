@@ -22,7 +22,7 @@ from solvers import backends, balancing, networks, optimizers
 from solvers.balancing import Balancing
 from solvers.networks import Network
 from solvers.optimizers import Optimizer
-from solvers.sampling import STRATEGIES
+from solvers.sampling import RESAMPLED, STRATEGIES
 from solvers.terms import INPUTS
 from solvers.training import Level
 from solvers.trial import TRIALS, trial_for
@@ -108,7 +108,9 @@ ProblemSpec = Annotated[dict[str, Any], AfterValidator(_problem)]
 NetworkSpec = Annotated[dict[str, Any], AfterValidator(_complete(networks.load, "name"))]
 BalancingSpec = Annotated[dict[str, Any], AfterValidator(_complete(balancing.load, "name"))]
 StageSpec = Annotated[dict[str, Any], AfterValidator(_complete(optimizers.load, "optimizer"))]
-Nodes = Annotated[list[Annotated[int, Field(ge=2)]], Field(min_length=1)]
+Count = Annotated[int, Field(ge=2)]
+GRIDS = ("grid", "history_grid", "field_grid")
+Nodes = Count | Annotated[list[Count], Field(min_length=1)]
 
 
 class PointSet(StrictModel):
@@ -129,13 +131,20 @@ class LevelSpec(StrictModel):
 
 
 class EvaluationSpec(StrictModel):
-    """Where and how often errors are measured. Grids are nodes a coordinate."""
+    """Where and how often errors are measured. Grids are nodes a coordinate; one number stands for all of them,
+    and in a run's specification has become the list."""
 
     grid: Nodes
     history_grid: Nodes
     field_grid: Nodes
     every: Annotated[int, Field(ge=1)]
     divergence_factor: Annotated[float, Field(gt=1)]
+
+    def in_dimension(self, dimension: int) -> Self:
+        """The same with every grid a list."""
+        grids = {name: getattr(self, name) for name in GRIDS}
+        lists = {name: [grid] * dimension for name, grid in grids.items() if isinstance(grid, int)}
+        return self.model_copy(update=lists)
 
 
 class RunSpec(StrictModel):
@@ -162,9 +171,10 @@ class RunSpec(StrictModel):
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         problem = self.build_problem()
+        object.__setattr__(self, "evaluation", self.evaluation.in_dimension(problem.dimension))
         if set(self.points) != set(problem.terms):
             raise KeyProblem("points", sorted(self.points), f"must name just the terms {list(problem.terms)}")
-        for name in ("grid", "history_grid", "field_grid"):
+        for name in GRIDS:
             nodes = getattr(self.evaluation, name)
             if len(nodes) != problem.dimension:
                 raise KeyProblem(
@@ -172,13 +182,33 @@ class RunSpec(StrictModel):
                 )
         self._check_groups(problem)
         self._check_network_and_trial(problem)
-        rule = self.build_balancing()
-        for i, level in enumerate(self.levels):
-            try:
-                rule.coefficients(self.terms, level.exponents)
-            except ValueError as error:
-                raise KeyProblem(f"levels.{i}.exponents", level.exponents, str(error)) from None
+        self._check_balancing()
+        self._check_resampling()
         return self
+
+    def _check_balancing(self) -> None:
+        rule, terms, rng = self.build_balancing(), dict.fromkeys(self.terms, 1), np.random.default_rng(0)
+        named = [("balancing", {})] + [(f"levels.{i}.exponents", e.exponents) for i, e in enumerate(self.levels)]
+        for key, exponents in named:
+            try:
+                rule.coefficients(terms, exponents, rng)
+            except ValueError as error:
+                raise KeyProblem(key, exponents or None, str(error)) from None
+
+    def _check_resampling(self) -> None:
+        """Resampled points need every term, and every stage, to take fresh points at each step."""
+        if not self.resampled:
+            return
+        fixed = [name for name in self._used if self.points[name].strategy != RESAMPLED]
+        if fixed:
+            raise KeyProblem(f"points.{fixed[0]}.strategy", None, f"must be {RESAMPLED} like that of other terms")
+        if self.build_balancing().pointwise:
+            raise KeyProblem("balancing.name", self.balancing["name"], f"needs points that are not {RESAMPLED}")
+        for i, level in enumerate(self.levels):
+            for stage in level.stages:
+                if not optimizers.load(stage["optimizer"]).takes_minibatches:
+                    problem = f"{stage['optimizer']} needs points that are not {RESAMPLED}"
+                    raise KeyProblem(f"levels.{i}.stages", None, problem)
 
     def _check_groups(self, problem: Problem) -> None:
         for name, box in self.groups.items():
@@ -201,10 +231,19 @@ class RunSpec(StrictModel):
             raise KeyProblem("trial", self.trial, str(error)) from None
 
     @property
+    def _used(self) -> tuple[str, ...]:
+        """Terms of the problem that count: a hard constraint leaves the residual."""
+        return self.build_problem().terms if self.trial == "identity" else ("residual",)
+
+    @property
+    def resampled(self) -> bool:
+        """Whether every Adam step takes fresh points."""
+        return any(self.points[name].strategy == RESAMPLED for name in self._used)
+
+    @property
     def terms(self) -> tuple[str, ...]:
         """Names of the run's loss terms: a hard constraint leaves the residual, groups split it."""
-        named = self.build_problem().terms[:-1] if self.trial == "identity" else ()
-        return (*named, *([f"residual.{group}" for group in self.groups] or ["residual"]))
+        return (*self._used[:-1], *([f"residual.{group}" for group in self.groups] or ["residual"]))
 
     def build_problem(self) -> Problem:
         """The problem with its parameters."""

@@ -24,13 +24,15 @@ __all__ = [
     "block_arrays",
     "build_terms",
     "chunked",
+    "multiplier_slopes",
     "weighted_squares",
 ]
 
 
 @dataclass(frozen=True)
 class Block:
-    """Points (N, d), target (N,) and weight (N,) of one term and operator, in float64."""
+    """Points (N, d), target (N,) and weight (N,) of one term and operator, in float64; ``sizes`` are the numbers
+    of points of its faces, which follow each other."""
 
     equation: Equation
     layout: Layout
@@ -38,6 +40,7 @@ class Block:
     points: np.ndarray
     target: np.ndarray
     weight: np.ndarray
+    sizes: tuple[int, ...]
 
     def mismatch(self, jet: Jet, points: Any, target: Any) -> Any:
         """operator(u) - target (N,), from the jet of u at ``points`` (N, d)."""
@@ -56,6 +59,11 @@ class Term:
 
     name: str
     blocks: tuple[Block, ...]
+
+    @property
+    def size(self) -> int:
+        """Number of points."""
+        return sum(len(block.points) for block in self.blocks)
 
 
 INPUTS: Mapping[str, Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]] = {
@@ -81,6 +89,14 @@ class Model:
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Shapes of the trainable arrays."""
         return self.network.shapes(len(self.shift))
+
+    @property
+    def matrices(self) -> list[slice]:
+        """Where the weight matrices of the layers stand in the flat parameter vector; encoders do not count."""
+        shapes = self.shapes
+        ends = dict(zip(shapes, np.cumsum([np.prod(shape) for shape in shapes.values()]), strict=True))
+        names = self.network.layer_weights(len(self.shift))
+        return [slice(int(ends[name] - np.prod(shapes[name])), int(ends[name])) for name in names]
 
     def constants(self, layout: Layout) -> dict[str, np.ndarray]:
         """What evaluating needs besides points and parameters: ``shift``, ``scale`` (d,), ``rows`` (C, d), and
@@ -139,6 +155,7 @@ def _block(pieces: Sequence[Piece], fuse: bool) -> Block:
         points=np.concatenate([piece.points for piece in pieces]),
         target=np.concatenate([piece.equation.target(piece.points) for piece in pieces]),
         weight=np.concatenate([np.full(len(piece.points), 1.0 / len(piece.points)) for piece in pieces]),
+        sizes=tuple(len(piece.points) for piece in pieces),
     )
 
 
@@ -148,33 +165,46 @@ def block_arrays(model: Model, block: Block) -> dict[str, np.ndarray]:
     return own | model.at_points(block.points, block.layout)
 
 
-def chunked(arrays: Mapping[str, np.ndarray], size: int | None) -> dict[str, np.ndarray]:
+def chunked(arrays: Mapping[str, np.ndarray], size: int | None, axis: int = 0) -> dict[str, np.ndarray]:
     """:func:`block_arrays` cut into equal chunks: points (c, n, d), target and weight (c, n), ...
 
-    n is at most ``size`` (``None``: one chunk). The last chunk is filled up with points of weight zero.
+    n is at most ``size`` (``None``: one chunk). The last chunk is filled up with points of weight zero. ``axis``
+    is that of the points; axes before it stay.
     """
-    total = len(arrays["points"])
+    total = arrays["points"].shape[axis]
     chunks = 1 if size is None else -(-total // size)
     length = -(-total // chunks)
     missing = chunks * length - total
 
     def cut(name: str, array: np.ndarray) -> np.ndarray:
-        padding = [(0, missing)] + [(0, 0)] * (array.ndim - 1)
+        padding = [(0, missing if i == axis else 0) for i in range(array.ndim)]
         padded = np.pad(array, padding) if name == "weight" else np.pad(array, padding, mode="edge")
-        return padded.reshape(chunks, length, *array.shape[1:])
+        return padded.reshape(*array.shape[:axis], chunks, length, *array.shape[axis + 1 :])
 
     return {name: cut(name, array) for name, array in arrays.items()}
 
 
 def weighted_squares(
     model: Model, block: Block, parameters: Mapping[str, Any], chunk: Mapping[str, Any], ops: Ops
-) -> Any:
-    """sum_i w_i (operator(u)(x_i) - target_i)^2 over one chunk, in any array namespace.
+) -> tuple[Any, Any]:
+    """sum_i w_i (lambda_i r_i)^2 over one chunk and the squares r_i^2 (n,), in any array namespace, where
+    r_i = operator(u)(x_i) - target_i.
 
-    ``chunk`` holds one chunk of :func:`chunked` and the model's constants for the block's layout.
+    ``chunk`` holds one chunk of :func:`chunked`, the model's constants for the block's layout and, where a
+    balancing rule has them, the points' multipliers lambda (n,).
     """
     jet = model.output(chunk["points"], block.layout, parameters, chunk, ops)
     if model.trial:
         jet = model.trial.jet(jet, chunk)
     mismatch = block.mismatch(jet, chunk["points"], chunk["target"])
-    return (chunk["weight"] * mismatch * mismatch).sum()
+    squares = mismatch * mismatch
+    return (_multiplied(chunk) * squares).sum(), squares
+
+
+def _multiplied(chunk: Mapping[str, Any]) -> Any:
+    return chunk["weight"] * chunk["multiplier"] ** 2 if "multiplier" in chunk else chunk["weight"]
+
+
+def multiplier_slopes(chunk: Mapping[str, Any], squares: Any) -> Any:
+    """The derivatives of a weighted term by its multipliers: 2 w_i lambda_i r_i^2."""
+    return 2 * chunk["weight"] * chunk["multiplier"] * squares

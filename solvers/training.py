@@ -8,6 +8,7 @@ import numpy as np
 from solvers.backends.base import Backend
 from solvers.monitor import Diverged, Monitor
 from solvers.optimizers.base import Job, Optimizer, Outcome, StopReason
+from solvers.sampling import Minibatches
 
 __all__ = ["Level", "StageResult", "Training", "train"]
 
@@ -43,15 +44,24 @@ class Training:
     diverged: str | None
 
 
-def train(backend: Backend, levels: Sequence[Level], theta: np.ndarray, monitor: Monitor) -> Training:
-    """Train from ``theta`` (P,) through all levels, ending early only if the run diverges.
+def train(
+    backend: Backend,
+    levels: Sequence[Level],
+    theta: np.ndarray,
+    monitor: Monitor,
+    rng: np.random.Generator,
+    minibatches: Minibatches | None = None,
+) -> Training:
+    """Train from ``theta`` (P,) through all levels, ending early only if the run diverges. ``rng`` is for
+    balancing rules that start at random.
 
     A stage that merely cannot go on (a line search without a decrease) hands over to the next one, as the
     authors' code does. A stage that diverges keeps the parameters it started from.
     """
     results: list[StageResult] = []
     for number, level in enumerate(levels):
-        job = Job(backend, backend.balancing.coefficients(monitor.terms, level.exponents), monitor)
+        coefficients = backend.balancing.coefficients(backend.sizes, level.exponents, rng)
+        job = Job(backend, coefficients, monitor, minibatches)
         for name, optimizer in level.stages:
             monitor.begin_stage(number, len(results), name)
             started = monitor.stopwatch.seconds("training")

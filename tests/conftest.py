@@ -4,6 +4,7 @@ import os
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import pytest
 from problems.base import Problem
 from solvers import backends
 from solvers.backends import Backend
+from solvers.balancing import Balancing
 from solvers.configuration import Catalogue
 from solvers.run import build_backend, initial_parameters
 from solvers.spec import RunSpec
@@ -58,3 +60,9 @@ def build(spec: RunSpec) -> tuple[Problem, Backend, np.ndarray]:
     """
     problem, backend, theta = _built(spec.model_dump_json())
     return problem, backend, theta.copy()
+
+
+def coefficients_of(rule: Balancing, terms: Iterable[str], exponents: Mapping[str, float]) -> np.ndarray:
+    """The coefficients of one level, three points a term if they are not counted."""
+    sizes = terms if isinstance(terms, Mapping) else dict.fromkeys(terms, 3)
+    return rule.coefficients(sizes, exponents, np.random.default_rng(0))

@@ -12,18 +12,21 @@ from solvers.optimizers.lbfgs import Lbfgs
 from solvers.run import build_backend, initial_parameters
 from solvers.stopwatch import Stopwatch
 from solvers.training import Level, train
-from tests.conftest import BACKENDS, CATALOGUE, METHODS, smoke_spec
+from tests.conftest import BACKENDS, CATALOGUE, METHODS, coefficients_of, smoke_spec
 
 CASE = ("heat-0.3", "mmpinn")
+RNG = np.random.default_rng(0)
 
 
-def job_for(backend: str, numerics: str = "strict", every: int = 1) -> tuple[Job, np.ndarray]:
-    spec = smoke_spec(CASE, backend, numerics)
+def job_for(
+    backend: str, numerics: str = "strict", every: int = 1, case: tuple[str, str] = CASE
+) -> tuple[Job, np.ndarray]:
+    spec = smoke_spec(case, backend, numerics)
     problem = spec.build_problem()
     built = build_backend(spec, problem)
     monitor = Monitor(spec.terms, lambda theta: 0.0, every, 1e4, Stopwatch())
     monitor.begin_stage(0, 0, "test")
-    coefficients = built.balancing.coefficients(spec.terms, spec.levels[0].exponents)
+    coefficients = coefficients_of(built.balancing, built.sizes, spec.levels[0].exponents)
     return Job(built, coefficients, monitor), initial_parameters(spec, problem).astype(spec.dtype)
 
 
@@ -158,7 +161,7 @@ def test_training_ends_normally_when_a_stage_diverges():
     levels = [
         Level({"residual": 3.0}, [("adam", Adam(iterations=20, learning_rate=1e6)), ("adam", Adam(iterations=5))])
     ]
-    training = train(job.backend, levels, theta, job.monitor)
+    training = train(job.backend, levels, theta, job.monitor, RNG)
     assert training.diverged
     assert [stage.reason for stage in training.stages] == [StopReason.DIVERGED]
     np.testing.assert_array_equal(training.theta, theta)
@@ -168,7 +171,7 @@ def test_best_is_sought_anew_at_each_level():
     job, theta = job_for("jax")
     monitor = job.monitor
     levels = [Level({"residual": 3.0}, [("adam", Adam(iterations=4))]), Level({}, [("adam", Adam(iterations=4))])]
-    train(job.backend, levels, theta, monitor)
+    train(job.backend, levels, theta, monitor, RNG)
     second = [row for row in monitor.rows if row["level"] == 1]
     best = min(second, key=lambda row: row["objective"])
     assert (monitor.best.iteration, monitor.best.objective) == (best["iteration"], best["objective"])

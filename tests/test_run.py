@@ -13,7 +13,7 @@ from solvers.networks.base import flatten
 from solvers.randomness import generator
 from solvers.record import RecordError, read_history, read_run
 from solvers.run import build_backend, build_model, collocation_points, initial_parameters, run, run_folder
-from tests.conftest import BACKENDS, CATALOGUE, smoke_spec
+from tests.conftest import BACKENDS, CATALOGUE, coefficients_of, smoke_spec
 
 CASE = ("heat-0.3", "mmpinn")
 
@@ -50,7 +50,7 @@ def test_history_tells_objective_from_terms(tmp_path):
     spec, _ = smoke_run(tmp_path, numerics="strict")
     rule, terms = spec.build_balancing(), spec.terms
     for _, row in read_history(tmp_path).iterrows():
-        coefficients = rule.coefficients(terms, spec.levels[int(row.level)].exponents)
+        coefficients = coefficients_of(rule, terms, spec.levels[int(row.level)].exponents)
         objective, weights = rule.combine(np.array([row[f"term.{t}"] for t in terms]), coefficients)
         assert row.objective == pytest.approx(objective, rel=1e-12)
         np.testing.assert_allclose([row[f"weight.{t}"] for t in terms], weights, rtol=1e-12)

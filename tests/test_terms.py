@@ -1,6 +1,7 @@
 """Terms and their gradients: a NumPy reference, finite differences, torch against JAX."""
 
 import importlib
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,13 +9,14 @@ import pytest
 import problems
 from problems.base import Equation, Problem
 from solvers import backends, balancing, networks
+from solvers.backends import Backend
 from solvers.jets import numpy_ops
 from solvers.networks.base import flatten, parameter_count, unflatten
 from solvers.networks.mff import FourierMap
 from solvers.run import collocation_points, initial_parameters
 from solvers.sampling import sample
-from solvers.terms import INPUTS, Model, Piece, build_terms, chunked
-from tests.conftest import BACKENDS, CATALOGUE, build, smoke_spec
+from solvers.terms import INPUTS, Model, Piece, Term, build_terms, chunked
+from tests.conftest import BACKENDS, CATALOGUE, build, coefficients_of, smoke_spec
 
 STEP = np.longdouble(1e-4)
 STENCIL = {-2: 1, -1: -8, 1: 8, 2: -1}
@@ -121,7 +123,7 @@ def test_backends_agree_to_1e_10(method):
         spec = smoke_spec(method, name)
         _problem, backend, theta = build(spec)
         for level in spec.build_levels():
-            coefficients = backend.balancing.coefficients(spec.terms, level.exponents)
+            coefficients = coefficients_of(backend.balancing, backend.sizes, level.exponents)
             results.setdefault(name, []).append(
                 (*backend.terms_and_gradients(theta), backend.evaluate(theta, coefficients))
             )
@@ -138,15 +140,36 @@ def test_backends_agree_to_1e_10(method):
 def test_evaluation_is_the_combination_of_the_terms(method, backend_name):
     spec = smoke_spec(method, backend_name)
     _problem, backend, theta = build(spec)
-    coefficients = backend.balancing.coefficients(spec.terms, spec.levels[0].exponents)
-    values, gradients = backend.terms_and_gradients(theta)
+    coefficients = coefficients_of(backend.balancing, backend.sizes, spec.levels[0].exponents)
+    raw, _ = backend.terms_and_gradients(theta)
+    values, gradients = weighted(backend, coefficients).terms_and_gradients(theta)
     seen = backend.evaluate(theta, coefficients)
     objective, weights = backend.balancing.combine(values, coefficients)
-    np.testing.assert_allclose(seen.values, values, rtol=1e-12)
+    np.testing.assert_allclose(seen.values, raw, rtol=1e-12)
     assert seen.objective == pytest.approx(float(objective), rel=1e-12)
     combined = weights @ gradients
     np.testing.assert_allclose(seen.gradient, combined, rtol=1e-9, atol=1e-12 * np.abs(combined).max())
-    np.testing.assert_allclose(seen.gradient_norms, np.linalg.norm(gradients, axis=1), rtol=1e-12)
+    np.testing.assert_allclose(seen.weights, weights * values / raw, rtol=1e-12)
+    norms = np.linalg.norm(gradients, axis=1)
+    np.testing.assert_allclose(seen.weights * seen.gradient_norms, weights * norms, rtol=1e-12)
+
+
+def weighted(backend: Backend, coefficients: np.ndarray) -> Backend:
+    """A backend whose points have the squared multipliers of a pointwise rule in their weights."""
+    multipliers, terms = coefficients, []
+    parts = {}
+    for name in backend.balancing.pointwise:
+        parts[name], multipliers = np.split(multipliers, [backend.sizes[name]])
+    for term in backend.terms:
+        blocks, own = [], parts.get(term.name)
+        for block in term.blocks:
+            if own is not None:
+                block_own, own = np.split(own, [len(block.weight)])
+                block = replace(block, weight=block.weight * block_own**2)
+            blocks.append(block)
+        terms.append(Term(term.name, tuple(blocks)))
+    rule = balancing.load("sum")()
+    return type(backend)(backend.model, tuple(terms), rule, backend.dtype.name)
 
 
 def test_float32_stays_float32_and_near_float64(method, backend_name):

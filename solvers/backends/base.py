@@ -7,21 +7,30 @@ Everything else follows: the objective of a balancing rule is a function of the 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
 
 from solvers.balancing.base import Balancing
+from solvers.networks.base import parameter_count
 from solvers.stopwatch import Stopwatch
 from solvers.terms import Model, Term
 
-__all__ = ["AdamOptions", "Backend", "Evaluation", "LbfgsOptions", "LbfgsStep", "Trace"]
+__all__ = ["AdamOptions", "Backend", "Batches", "Evaluation", "LbfgsOptions", "LbfgsStep", "Trace"]
+
+Batches = list[list[dict[str, np.ndarray]]]
+TINY = 1e-30  # keeps the ratio of two terms defined where both are zero
 
 
 @dataclass(frozen=True)
 class Evaluation:
     """One evaluation, in NumPy: the k term values, the objective, its weights (k,), its gradient (P,) and
-    the Euclidean norms (k,) of the gradients of the terms, all in the precision of the run."""
+    the Euclidean norms (k,) of the gradients of the terms, all in the precision of the run.
+
+    A term with pointwise multipliers stands here without them; its weight is the ratio of the weighted term to
+    it, and its norm is that of the weighted term's gradient divided by this weight.
+    """
 
     values: np.ndarray
     objective: float
@@ -73,7 +82,8 @@ class Backend(ABC):
     """Terms and gradients of one model in one precision.
 
     ``balancing`` is fixed for the backend's life; its ``coefficients`` come with each call, so that a level
-    needs no new compilation. Parameters cross as flat NumPy vectors (P,) of ``dtype``.
+    needs no new compilation. Parameters cross as flat NumPy vectors (P,) of ``dtype``. Mini-batches are the
+    arrays of :class:`solvers.sampling.Minibatches`; without them the terms' own points count.
     """
 
     chunk_size: ClassVar[int]
@@ -90,6 +100,7 @@ class Backend(ABC):
     ):
         self.model, self.terms, self.balancing = model, terms, balancing
         self.dtype = np.dtype(dtype)
+        self.parameters = parameter_count(model.shapes)
         self.stopwatch = stopwatch or Stopwatch()
         self.chunk_size = chunk_size or type(self).chunk_size
 
@@ -97,25 +108,62 @@ class Backend(ABC):
     def evaluate(self, theta: np.ndarray, coefficients: np.ndarray) -> Evaluation:
         """Terms, objective and gradient at ``theta``."""
 
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Number of points of each term."""
+        return {term.name: term.size for term in self.terms}
+
+    def joined(self, theta: np.ndarray, coefficients: np.ndarray) -> np.ndarray:
+        """What Adam trains: the parameters (P,) and, behind them, the multipliers of a pointwise rule."""
+        return np.concatenate([theta, coefficients]) if self.multipliers else theta
+
+    def parted(self, trained: Any, coefficients: Any) -> tuple[Any, Any]:
+        """Parameters and coefficients from what Adam trains; arrays of any namespace."""
+        if not self.multipliers:
+            return trained, coefficients
+        return trained[: self.parameters], trained[self.parameters :]
+
+    @cached_property
+    def multipliers(self) -> dict[tuple[int, int], slice]:
+        """Where in a pointwise rule's coefficients the multipliers of each (term, block) stand."""
+        places, start = {}, 0
+        for name in self.balancing.pointwise:
+            i = [term.name for term in self.terms].index(name)
+            for j, block in enumerate(self.terms[i].blocks):
+                places[i, j] = slice(start, start + len(block.points))
+                start += len(block.points)
+        return places
+
+    def weighed(self, values: Any, raw: Any, weights: Any, norms: Any) -> tuple[Any, Any, Any]:
+        """Values, weights and norms to be recorded, (k,) each, as :class:`Evaluation` says."""
+        if not self.multipliers:
+            return values, weights, norms
+        ratio = (values + TINY) / (raw + TINY)
+        return raw, weights * ratio, norms / ratio
+
     @abstractmethod
-    def terms_and_gradients(self, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Term values (k,) and their gradients (k, P)."""
+    def terms_and_gradients(
+        self, theta: np.ndarray, batch: Batches | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Term values (k,) and their gradients (k, P), without multipliers; of the first of the ``batch``."""
 
     @abstractmethod
     def predict(self, theta: np.ndarray, points: np.ndarray) -> np.ndarray:
         """u at ``points`` (N, d): (N,)."""
 
     @abstractmethod
-    def start_adam(self, theta: np.ndarray, options: AdamOptions) -> Any:
+    def start_adam(self, trained: np.ndarray, options: AdamOptions) -> Any:
         """The optimizer's state at its first step: opaque, to be handed to :meth:`adam_steps`."""
 
     @abstractmethod
-    def adam_steps(self, state: Any, rates: np.ndarray, coefficients: np.ndarray) -> tuple[Any, Trace]:
+    def adam_steps(
+        self, state: Any, rates: np.ndarray, coefficients: np.ndarray, batches: Batches | None = None
+    ) -> tuple[Any, Trace]:
         """As many steps as there are ``rates`` (n,), without leaving the framework."""
 
     @abstractmethod
-    def adam_theta(self, state: Any) -> np.ndarray:
-        """The parameters (P,) of an Adam state."""
+    def adam_trained(self, state: Any) -> np.ndarray:
+        """What an Adam state trains, as :meth:`joined`."""
 
     @abstractmethod
     def native_lbfgs(

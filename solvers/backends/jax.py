@@ -11,10 +11,10 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from solvers.backends.base import AdamOptions, Backend, Evaluation, LbfgsOptions, LbfgsStep, Trace
+from solvers.backends.base import AdamOptions, Backend, Batches, Evaluation, LbfgsOptions, LbfgsStep, Trace
 from solvers.jets import Ops
 from solvers.networks.base import unflatten
-from solvers.terms import block_arrays, chunked, weighted_squares
+from solvers.terms import block_arrays, chunked, multiplier_slopes, weighted_squares
 
 jax.config.update("jax_enable_x64", True)  # float64 on request; every array here states its own precision
 jax.config.update("jax_default_matmul_precision", "highest")  # no silent TF32 on GPUs
@@ -41,10 +41,13 @@ class JaxBackend(Backend):
     def __init__(self, *args: Any, **options: Any):
         super().__init__(*args, **options)
         self._executables: dict[Any, Any] = {}
-        size = self.chunk_size if jax.default_backend() == "cpu" else None
+        self._chunk = self.chunk_size if jax.default_backend() == "cpu" else None
         self._data = [
             [
-                (self._arrays(chunked(block_arrays(self.model, block), size)), self._constants(block.layout))
+                (
+                    self._arrays(chunked(block_arrays(self.model, block), self._chunk)),
+                    self._constants(block.layout),
+                )
                 for block in term.blocks
             ]
             for term in self.terms
@@ -67,41 +70,80 @@ class JaxBackend(Backend):
     def _cast(self, array: np.ndarray) -> jax.Array:
         return jnp.asarray(array, self.dtype)
 
-    def _terms_and_gradients(self, theta: jax.Array, data: Tree) -> tuple[jax.Array, jax.Array]:
+    def _term(self, blocks: Any, parameters: Tree, arrays: Tree) -> tuple[Tree, list[jax.Array]]:
+        """Sums over the points: the term with its multipliers, its gradient, and the term without them; and by
+        block its slopes along the multipliers."""
+        zero = jnp.zeros((), self.dtype)
+        total, slopes = (zero, jax.tree.map(jnp.zeros_like, parameters), zero), []
+        for block, (chunks, constants) in zip(blocks, arrays, strict=True):
+
+            def sweep(total: Tree, chunk: Tree, block: Any = block, constants: Tree = constants) -> Any:
+                loss = jax.value_and_grad(weighted_squares, argnums=2, has_aux=True)
+                (value, squares), gradient = loss(self.model, block, parameters, chunk | constants, OPS)
+                one = value, gradient, (chunk["weight"] * squares).sum()
+                slope = multiplier_slopes(chunk, squares) if "multiplier" in chunk else None
+                return jax.tree.map(jnp.add, total, one), slope
+
+            total, slope = jax.lax.scan(sweep, total, chunks)
+            slopes.append(slope)
+        return total, slopes
+
+    def _terms(self, theta: jax.Array, data: Tree) -> tuple[jax.Array, jax.Array, jax.Array, Any]:
+        """Term values (k,), gradients (k, P), values without multipliers (k,), slopes by term and block."""
         parameters = unflatten(theta, self.model.shapes)
         results = [
             self._term(term.blocks, parameters, arrays) for term, arrays in zip(self.terms, data, strict=True)
         ]
-        values, gradients = zip(*results, strict=True)
+        totals, slopes = zip(*results, strict=True)
+        values, gradients, raw = zip(*totals, strict=True)
         flat = [jnp.concatenate([jnp.ravel(g[name]) for name in self.model.shapes]) for g in gradients]
-        return jnp.stack(values), jnp.stack(flat)
+        return jnp.stack(values), jnp.stack(flat), jnp.stack(raw), slopes
 
-    def _term(self, blocks: Any, parameters: Tree, arrays: Tree) -> tuple[jax.Array, Tree]:
-        total = jnp.zeros((), self.dtype), jax.tree.map(jnp.zeros_like, parameters)
-        for block, (chunks, constants) in zip(blocks, arrays, strict=True):
+    def _with_multipliers(self, data: Tree, coefficients: jax.Array) -> Tree:
+        """``data`` with the multipliers of a pointwise rule cut as the points are."""
 
-            def sweep(total: Tree, chunk: Tree, block: Any = block, constants: Tree = constants) -> Any:
-                loss = jax.value_and_grad(weighted_squares, argnums=2)
-                one = loss(self.model, block, parameters, chunk | constants, OPS)
-                return jax.tree.map(jnp.add, total, one), None
+        def add(i: int, j: int, chunks: Tree) -> Tree:
+            if (i, j) not in self.multipliers:
+                return chunks
+            own, shape = coefficients[self.multipliers[i, j]], chunks["weight"].shape
+            padded = jnp.pad(own, (0, shape[0] * shape[1] - len(own)))
+            return chunks | {"multiplier": padded.reshape(shape)}
 
-            total, _ = jax.lax.scan(sweep, total, chunks)
-        return total
+        return [
+            [(add(i, j, chunks), constants) for j, (chunks, constants) in enumerate(term)]
+            for i, term in enumerate(data)
+        ]
 
-    def _objective(self, theta: jax.Array, coefficients: jax.Array, data: Tree) -> tuple[Trace, jax.Array]:
-        values, gradients = self._terms_and_gradients(theta, data)
+    def _objective(
+        self, theta: jax.Array, coefficients: jax.Array, data: Tree
+    ) -> tuple[Tree, jax.Array, jax.Array]:
+        """What a :class:`Trace` holds, the gradient (P,), and the derivatives by pointwise multipliers."""
+        values, gradients, raw, slopes = self._terms(theta, self._with_multipliers(data, coefficients))
         objective, weights = self.balancing.combine(values, coefficients)
-        norms = _norms(gradients)
-        return (objective, values, weights, norms), weights @ gradients
+        ascent = [
+            weights[i] * slopes[i][j].reshape(-1)[: place.stop - place.start]
+            for (i, j), place in self.multipliers.items()
+        ]
+        seen = (objective, *self.weighed(values, raw, weights, _norms(gradients)))
+        return seen, weights @ gradients, jnp.concatenate([*ascent, jnp.zeros(0, self.dtype)])
 
-    def terms_and_gradients(self, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Term values (k,) and their gradients (k, P)."""
-        values, gradients = self._run("terms", self._terms_and_gradients, self._cast(theta), self._data)
+    def _terms_and_gradients(self, theta: jax.Array, data: Tree) -> tuple[jax.Array, jax.Array]:
+        return self._terms(theta, data)[:2]
+
+    def terms_and_gradients(
+        self, theta: np.ndarray, batch: Batches | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Term values (k,) and their gradients (k, P), without multipliers; of the first of the ``batch``."""
+        data = self._data
+        if batch is not None:
+            first = jax.tree.map(lambda array: array[0], self._chunked_batches(batch))
+            data = self._with_constants(first)
+        values, gradients = self._run("terms", self._terms_and_gradients, self._cast(theta), data)
         return np.asarray(values), np.asarray(gradients)
 
     def evaluate(self, theta: np.ndarray, coefficients: np.ndarray) -> Evaluation:
         """Terms, objective and gradient at ``theta``."""
-        (objective, values, weights, norms), gradient = self._run(
+        (objective, values, weights, norms), gradient, _ = self._run(
             "objective", self._objective, self._cast(theta), self._cast(coefficients), self._data
         )
         return Evaluation(
@@ -123,38 +165,55 @@ class JaxBackend(Backend):
             predicted.append(np.asarray(values)[: len(part)])
         return self.model.solution(np.concatenate(predicted), points)
 
-    def start_adam(self, theta: np.ndarray, options: AdamOptions) -> Any:
-        """Parameters, optax state and the transformation itself."""
+    def start_adam(self, trained: np.ndarray, options: AdamOptions) -> Any:
+        """What is trained, optax state and the transformation itself."""
         adam = optax.scale_by_adam(options.beta1, options.beta2, options.epsilon)
-        parameters = self._cast(theta)
-        return parameters, adam.init(parameters), adam, options
+        trained = self._cast(trained)
+        return trained, adam.init(trained), adam, options
 
-    def adam_steps(self, state: Any, rates: np.ndarray, coefficients: np.ndarray) -> tuple[Any, Trace]:
-        """One compiled ``lax.scan`` over the steps."""
-        theta, memory, adam, options = state
+    def adam_steps(
+        self, state: Any, rates: np.ndarray, coefficients: np.ndarray, batches: Batches | None = None
+    ) -> tuple[Any, Trace]:
+        """One compiled ``lax.scan`` over the steps and, if there are any, their batches."""
+        trained, memory, adam, options = state
 
-        def steps(theta: Tree, memory: Tree, rates: Tree, coefficients: Tree, data: Tree) -> Tree:
-            def step(carry: Tree, rate: jax.Array) -> tuple[Tree, Tree]:
-                theta, memory = carry
-                seen, gradient = self._objective(theta, coefficients, data)
-                direction, memory = adam.update(gradient, memory)
-                return (theta - rate * direction, memory), seen
+        def steps(trained: Tree, memory: Tree, rates: Tree, coefficients: Tree, data: Tree, batches: Tree) -> Tree:
+            def step(carry: Tree, given: Tree) -> tuple[Tree, Tree]:
+                trained, memory = carry
+                rate, batch = given
+                theta, current = self.parted(trained, coefficients)
+                points = data if batch is None else self._with_constants(batch, data)
+                seen, gradient, ascent = self._objective(theta, current, points)
+                direction, memory = adam.update(jnp.concatenate([gradient, -ascent]), memory)
+                return (trained - rate * direction, memory), seen
 
-            return jax.lax.scan(step, (theta, memory), rates)
+            return jax.lax.scan(step, (trained, memory), (rates, batches))
 
-        (theta, memory), seen = self._run(
+        (trained, memory), seen = self._run(
             f"adam {options}",
             steps,
-            theta,
+            trained,
             memory,
             self._cast(rates),
             self._cast(coefficients),
             self._data,
+            None if batches is None else self._chunked_batches(batches),
         )
-        return (theta, memory, adam, options), Trace(*(np.asarray(array) for array in seen))
+        return (trained, memory, adam, options), Trace(*(np.asarray(array) for array in seen))
 
-    def adam_theta(self, state: Any) -> np.ndarray:
-        """The parameters (P,) of an Adam state."""
+    def _chunked_batches(self, batches: Batches) -> Tree:
+        return [[self._arrays(chunked(block, self._chunk, axis=1)) for block in term] for term in batches]
+
+    def _with_constants(self, chunks: Tree, data: Tree | None = None) -> Tree:
+        """Chunks by term and block, each with the constants of its block."""
+        data = self._data if data is None else data
+        return [
+            [(own, constants) for own, (_, constants) in zip(term, blocks, strict=True)]
+            for term, blocks in zip(chunks, data, strict=True)
+        ]
+
+    def adam_trained(self, state: Any) -> np.ndarray:
+        """What an Adam state trains."""
         return np.asarray(state[0])
 
     def native_lbfgs(
@@ -208,7 +267,7 @@ class JaxBackend(Backend):
             return self._objective(theta.astype(self.dtype), coefficients, data)[0][0]
 
         def forward(theta: jax.Array) -> tuple[jax.Array, jax.Array]:
-            (objective, *_), gradient = self._objective(theta.astype(self.dtype), coefficients, data)
+            (objective, *_), gradient, _ = self._objective(theta.astype(self.dtype), coefficients, data)
             return objective, gradient.astype(theta.dtype)
 
         function.defvjp(forward, lambda gradient, cotangent: (cotangent * gradient,))

@@ -1,15 +1,15 @@
 """PyTorch backend: reverse mode over jets, chunk by chunk, on one flat parameter vector."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 
-from solvers.backends.base import AdamOptions, Backend, Evaluation, LbfgsOptions, LbfgsStep, Trace
-from solvers.jets import Ops
+from solvers.backends.base import AdamOptions, Backend, Batches, Evaluation, LbfgsOptions, LbfgsStep, Trace
+from solvers.jets import Layout, Ops
 from solvers.networks.base import unflatten
-from solvers.terms import block_arrays, chunked, weighted_squares
+from solvers.terms import Block, block_arrays, chunked, multiplier_slopes, weighted_squares
 
 torch.backends.cuda.matmul.allow_tf32 = False  # no silent TF32 on GPUs
 
@@ -25,6 +25,8 @@ OPS = Ops(
 )
 PREDICTED_AT_ONCE = 8192
 Tensor = torch.Tensor
+Data = list[list[list[dict[str, Tensor]]]]
+"""By term, block and chunk: the arrays of a chunk."""
 
 
 class TorchBackend(Backend):
@@ -36,61 +38,105 @@ class TorchBackend(Backend):
         super().__init__(*args, **options)
         torch.set_num_threads(1)  # one run, one thread
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        size = self.chunk_size if self.device.type == "cpu" else None
-        self._chunks = [
-            [(block, chunk) for block in term.blocks for chunk in self._split(block, size)] for term in self.terms
+        self._by_layout: dict[Layout, dict[str, Tensor]] = {}
+        self._chunk = self.chunk_size if self.device.type == "cpu" else None
+        self._data = [
+            [self._chunks(block, self._moved(block_arrays(self.model, block))) for block in term.blocks]
+            for term in self.terms
         ]
 
-    def _split(self, block: Any, size: int | None) -> list[dict[str, Tensor]]:
-        arrays = {
-            name: self._cast(array) for name, array in chunked(block_arrays(self.model, block), size).items()
-        }
-        constants = self._constants(block.layout)
-        count = len(arrays["points"])
-        return [{name: array[i] for name, array in arrays.items()} | constants for i in range(count)]
+    def _moved(self, arrays: dict[str, np.ndarray], axis: int = 0) -> dict[str, Tensor]:
+        """Arrays cut into chunks and moved to the device; ``axis`` is that of the points."""
+        return {name: self._cast(array) for name, array in chunked(arrays, self._chunk, axis).items()}
 
-    def _constants(self, layout: Any) -> dict[str, Tensor]:
-        return {name: self._cast(array) for name, array in self.model.constants(layout).items()}
+    def _chunks(self, block: Block, arrays: dict[str, Tensor]) -> list[dict[str, Tensor]]:
+        constants = self._constants(block.layout)
+        count = len(arrays["weight"])
+        return [{name: array[c] for name, array in arrays.items()} | constants for c in range(count)]
+
+    def _constants(self, layout: Layout) -> dict[str, Tensor]:
+        if layout not in self._by_layout:
+            constants = self.model.constants(layout)
+            self._by_layout[layout] = {name: self._cast(array) for name, array in constants.items()}
+        return self._by_layout[layout]
 
     def _cast(self, array: np.ndarray) -> Tensor:
         return torch.from_numpy(np.array(array, dtype=self.dtype, order="C")).to(self.device)
 
-    def _terms_and_gradients(self, theta: Tensor) -> tuple[Tensor, Tensor]:
+    def _terms(self, theta: Tensor, data: Data) -> tuple[Tensor, Tensor, Tensor, list[list[Tensor]]]:
+        """Term values (k,), gradients (k, P), values without multipliers (k,), slopes by term and block."""
         parameters = {
             name: view.detach().requires_grad_()
             for name, view in unflatten(theta.detach(), self.model.shapes).items()
         }
-        results = [self._term(chunks, parameters) for chunks in self._chunks]
-        values, gradients = zip(*results, strict=True)
-        return torch.stack(values), torch.stack(gradients)
+        results = [
+            self._term(term.blocks, parameters, chunks) for term, chunks in zip(self.terms, data, strict=True)
+        ]
+        values, gradients, raw, slopes = zip(*results, strict=True)
+        return torch.stack(values), torch.stack(gradients), torch.stack(raw), list(slopes)
 
-    def _term(self, chunks: Any, parameters: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
+    def _term(
+        self, blocks: Sequence[Block], parameters: dict[str, Tensor], data: list[list[dict[str, Tensor]]]
+    ) -> tuple[Tensor, Tensor, Tensor, list[Tensor]]:
+        """Sums over the points: the term with its multipliers, its gradient, and the term without them; and by
+        block its slopes along the multipliers."""
         leaves = list(parameters.values())
-        value, total = None, None
-        for block, chunk in chunks:
-            loss = weighted_squares(self.model, block, parameters, chunk, OPS)
-            gradients = torch.autograd.grad(loss, leaves, materialize_grads=True)
-            if total is None:
-                value, total = loss.detach(), list(gradients)
-            else:
-                value = value + loss.detach()
-                torch._foreach_add_(total, list(gradients))
-        return value, torch.cat([gradient.reshape(-1) for gradient in total])
+        value, raw, total, slopes = 0, 0, None, []
+        for block, chunks in zip(blocks, data, strict=True):
+            found = []
+            for chunk in chunks:
+                loss, squares = weighted_squares(self.model, block, parameters, chunk, OPS)
+                gradients = torch.autograd.grad(loss, leaves, materialize_grads=True)
+                loss, squares = loss.detach(), squares.detach()
+                if total is None:
+                    total = list(gradients)
+                else:
+                    torch._foreach_add_(total, list(gradients))
+                value = value + loss
+                raw = raw + ((chunk["weight"] * squares).sum() if "multiplier" in chunk else loss)
+                if "multiplier" in chunk:
+                    found.append(multiplier_slopes(chunk, squares))
+            slopes.append(torch.cat(found) if found else None)
+        return value, torch.cat([gradient.reshape(-1) for gradient in total]), raw, slopes
 
-    def _objective(self, theta: Tensor, coefficients: Tensor) -> tuple[tuple[Tensor, ...], Tensor]:
-        values, gradients = self._terms_and_gradients(theta)
+    def _with_multipliers(self, data: Data, coefficients: Tensor) -> Data:
+        """``data`` with the multipliers of a pointwise rule cut as the points are."""
+        if not self.multipliers:
+            return data
+
+        def add(i: int, j: int, chunks: list[dict[str, Tensor]]) -> list[dict[str, Tensor]]:
+            if (i, j) not in self.multipliers:
+                return chunks
+            own, length = coefficients[self.multipliers[i, j]], len(chunks[0]["weight"])
+            padded = torch.nn.functional.pad(own, (0, length * len(chunks) - len(own)))
+            return [c | {"multiplier": m} for c, m in zip(chunks, padded.split(length), strict=True)]
+
+        return [[add(i, j, chunks) for j, chunks in enumerate(term)] for i, term in enumerate(data)]
+
+    def _objective(
+        self, theta: Tensor, coefficients: Tensor, data: Data | None = None
+    ) -> tuple[tuple[Tensor, ...], Tensor, list[Tensor]]:
+        """What a :class:`Trace` holds, the gradient (P,), and the derivatives by pointwise multipliers."""
+        data = self._with_multipliers(self._data if data is None else data, coefficients)
+        values, gradients, raw, slopes = self._terms(theta, data)
         objective, weights = self.balancing.combine(values, coefficients)
-        norms = _norms(gradients)
-        return (objective, values, weights, norms), weights @ gradients
+        ascent = [
+            weights[i] * slopes[i][j][: place.stop - place.start] for (i, j), place in self.multipliers.items()
+        ]
+        seen = (objective, *self.weighed(values, raw, weights, _norms(gradients)))
+        return seen, weights @ gradients, ascent
 
-    def terms_and_gradients(self, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Term values (k,) and their gradients (k, P)."""
-        values, gradients = self._terms_and_gradients(self._cast(theta))
+    def terms_and_gradients(
+        self, theta: np.ndarray, batch: Batches | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Term values (k,) and their gradients (k, P), without multipliers; of the first of the ``batch``."""
+        data = self._data if batch is None else self._step(self._moved_batches(batch), 0)
+        values, gradients, _, _ = self._terms(self._cast(theta), data)
         return values.cpu().numpy(), gradients.cpu().numpy()
 
     def evaluate(self, theta: np.ndarray, coefficients: np.ndarray) -> Evaluation:
         """Terms, objective and gradient at ``theta``."""
-        seen, gradient = self._objective(self._cast(theta), self._cast(coefficients))
+        seen, gradient, _ = self._objective(self._cast(theta), self._cast(coefficients))
         objective, values, weights, norms = (array.cpu().numpy() for array in seen)
         return Evaluation(values, float(objective), weights, gradient.cpu().numpy(), norms)
 
@@ -105,28 +151,47 @@ class TorchBackend(Backend):
             predicted.append(output.value[:, 0].cpu().numpy())
         return self.model.solution(np.concatenate(predicted), points)
 
-    def start_adam(self, theta: np.ndarray, options: AdamOptions) -> Any:
+    def start_adam(self, trained: np.ndarray, options: AdamOptions) -> Any:
         """The parameter and ``torch.optim.Adam`` on it; its first use imports torch's compiler, unasked."""
-        parameter = torch.nn.Parameter(self._cast(theta))
+        parameter = torch.nn.Parameter(self._cast(trained))
         betas = (options.beta1, options.beta2)
         with self.stopwatch.phase("compile"):
             return parameter, torch.optim.Adam([parameter], lr=1.0, betas=betas, eps=options.epsilon)
 
-    def adam_steps(self, state: Any, rates: np.ndarray, coefficients: np.ndarray) -> tuple[Any, Trace]:
+    def adam_steps(
+        self, state: Any, rates: np.ndarray, coefficients: np.ndarray, batches: Batches | None = None
+    ) -> tuple[Any, Trace]:
         """The steps one by one; what they saw stays on the device until the end."""
         parameter, adam = state
         coefficients = self._cast(coefficients)
+        moved = None if batches is None else self._moved_batches(batches)
         seen = []
-        for rate in rates:
-            one, parameter.grad = self._objective(parameter, coefficients)
+        for i, rate in enumerate(rates):
+            theta, current = self.parted(parameter.detach(), coefficients)
+            data = None if moved is None else self._step(moved, i)
+            one, gradient, ascent = self._objective(theta, current, data)
+            parameter.grad = torch.cat([gradient, *(-each for each in ascent)])
             adam.param_groups[0]["lr"] = float(rate)
             adam.step()
             seen.append(one)
         columns = zip(*seen, strict=True)
         return state, Trace(*(torch.stack(column).cpu().numpy() for column in columns))
 
-    def adam_theta(self, state: Any) -> np.ndarray:
-        """The parameters (P,) of an Adam state."""
+    def _moved_batches(self, batches: Batches) -> list[list[dict[str, Tensor]]]:
+        return [[self._moved(block, axis=1) for block in term] for term in batches]
+
+    def _step(self, moved: list[list[dict[str, Tensor]]], step: int) -> Data:
+        """The chunks of one step of batches."""
+        return [
+            [
+                self._chunks(block, {name: array[step] for name, array in arrays.items()})
+                for block, arrays in zip(term.blocks, own, strict=True)
+            ]
+            for term, own in zip(self.terms, moved, strict=True)
+        ]
+
+    def adam_trained(self, state: Any) -> np.ndarray:
+        """What an Adam state trains."""
         return state[0].detach().cpu().numpy().copy()
 
     def native_lbfgs(
@@ -152,7 +217,7 @@ class TorchBackend(Backend):
         counts = solver.state[parameter]
 
         def closure() -> Tensor:
-            (objective, *_), parameter.grad = self._objective(parameter, coefficients)
+            (objective, *_), parameter.grad, _ = self._objective(parameter, coefficients)
             return objective
 
         iterations = evaluations = 0

@@ -1,6 +1,6 @@
 """Terms raised to powers so that all are of one magnitude: the loss of MMPINN (arXiv 2308.06672)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -25,7 +25,9 @@ class Power(Balancing):
 
     __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
 
-    def coefficients(self, terms: Sequence[str], exponents: Mapping[str, float]) -> np.ndarray:
+    def coefficients(
+        self, terms: Mapping[str, int], exponents: Mapping[str, float], rng: np.random.Generator
+    ) -> np.ndarray:
         """Row 0: membership in L_s, then one row for each residual term; last column: 1 / exponent."""
         residuals = [term for term in terms if term.startswith("residual")]
         groups = ["supervised", *residuals]

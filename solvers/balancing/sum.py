@@ -1,6 +1,6 @@
 """The plain sum of the terms: the loss of the standard PINN."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -17,12 +17,14 @@ class Sum(Balancing):
 
     __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
 
-    def coefficients(self, terms: Sequence[str], exponents: Mapping[str, float]) -> np.ndarray:
+    def coefficients(
+        self, terms: Mapping[str, int], exponents: Mapping[str, float], rng: np.random.Generator
+    ) -> np.ndarray:
         """A one for each term; a sum has no exponents."""
         if exponents:
-            raise ValueError(f"balancing sum takes no exponents, got {dict(exponents)}")
+            raise ValueError(f"this balancing takes no exponents, got {dict(exponents)}")
         return np.ones(len(terms))
 
     def combine(self, values: Any, coefficients: Any) -> tuple[Any, Any]:
-        """The sum, and a weight of one for each term."""
-        return values.sum(), coefficients
+        """The sum, each term times its coefficient, and these as the weights."""
+        return (coefficients * values).sum(), coefficients

@@ -39,6 +39,15 @@ class Network(ABC):
         """Arrays drawn once and never trained, such as Fourier frequencies; none by default."""
         return {}
 
+    def encoders(self, dimension: int) -> dict[str, tuple[int, ...]]:
+        """Those of :meth:`shapes` that belong to encoders, which gate the layers; none by default."""
+        return {}
+
+    def layer_weights(self, dimension: int) -> list[str]:
+        """Names of the weight matrices of the layers, from the first to the output."""
+        encoders = self.encoders(dimension)
+        return [n for n, shape in self.shapes(dimension).items() if len(shape) == 2 and n not in encoders]
+
     @abstractmethod
     def forward(self, parameters: Mapping[str, Any], inputs: Jet, ops: Ops) -> Jet:
         """The jet of the output (N, 1) from the jet of the scaled coordinates (N, d).

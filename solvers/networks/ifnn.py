@@ -20,15 +20,16 @@ class Ifnn(Dense):
 
     def shapes(self, dimension: int) -> dict[str, tuple[int, ...]]:
         """Those of :class:`Dense`, then ``u.weight`` (d, width), ``u.bias`` (width,), ``v.weight``, ``v.bias``."""
-        return super().shapes(dimension) | self._encoders(dimension)
+        return super().shapes(dimension) | self.encoders(dimension)
 
-    def _encoders(self, dimension: int) -> dict[str, tuple[int, ...]]:
+    def encoders(self, dimension: int) -> dict[str, tuple[int, ...]]:
+        """Weights (d, width) and biases (width,) of U and V."""
         weight, bias = (dimension, self.width), (self.width,)
         return {"u.weight": weight, "u.bias": bias, "v.weight": weight, "v.bias": bias}
 
     def initialise(self, dimension: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
         """As :class:`Dense`; the encoders' biases are Xavier too, as in the authors' code."""
-        return super().initialise(dimension, rng) | initial_encoders(self._encoders(dimension), rng, self.weights)
+        return super().initialise(dimension, rng) | initial_encoders(self.encoders(dimension), rng, self.weights)
 
     def forward(self, parameters: Mapping[str, Any], inputs: Jet, ops: Ops) -> Jet:
         """Gated layers, then a linear one."""

@@ -1,11 +1,13 @@
-"""Adam (Kingma and Ba 2015), full batch, many steps inside the backend at a time."""
+"""Adam (Kingma and Ba 2015), full batch or on mini-batches, many steps inside the backend at a time."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, ClassVar
 
 import numpy as np
 
-from solvers.backends.base import AdamOptions, Trace
+from solvers.backends.base import AdamOptions, Batches, Trace
 from solvers.optimizers.base import Job, Optimizer, Outcome, StopReason
 
 __all__ = ["Adam"]
@@ -17,6 +19,7 @@ class Adam(Optimizer):
 
     __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
 
+    takes_minibatches = True
     iterations: int
     learning_rate: float = 1e-3
     decay_rate: float = 1.0
@@ -40,18 +43,40 @@ class Adam(Optimizer):
     def minimise(self, job: Job, theta: np.ndarray) -> Outcome:
         """All steps, in blocks of the history's interval; the row of a block is its first iterate."""
         backend, monitor = job.backend, job.monitor
-        state = backend.start_adam(theta, AdamOptions(self.beta1, self.beta2, self.epsilon))
+        options = AdamOptions(self.beta1, self.beta2, self.epsilon)
+        state = backend.start_adam(backend.joined(theta, job.coefficients), options)
         rates = self.rates()
-        for start in range(0, len(rates), monitor.every):
-            block = rates[start : start + monitor.every]
-            before = backend.adam_theta(state)
+        for start, stop in self._blocks(monitor.every, backend.balancing.update_every):
             counts = monitor.total.iterations, monitor.total.function_evaluations + 1
             seconds = monitor.stopwatch.seconds("training")
-            state, trace = backend.adam_steps(state, block, job.coefficients)
-            monitor.count(iterations=len(block), evaluations=len(block))
-            monitor.record(before, _first(trace), *counts, seconds)
-            monitor.check(trace, before=len(block))
-        return Outcome(backend.adam_theta(state), StopReason.ITERATION_LIMIT, f"{self.iterations} steps made")
+            batches = job.minibatches.draw(stop - start) if job.minibatches else None
+            state, trace = backend.adam_steps(state, rates[start:stop], job.coefficients, batches)
+            monitor.count(iterations=stop - start, evaluations=stop - start)
+            if start % monitor.every == 0:
+                monitor.record(theta, _first(trace), *counts, seconds)
+            monitor.check(trace, before=stop - start)
+            theta, job.coefficients = backend.parted(backend.adam_trained(state), job.coefficients)
+            self._update(job, theta, stop - 1, batches)
+        return Outcome(theta, StopReason.ITERATION_LIMIT, f"{self.iterations} steps made")
+
+    def _blocks(self, every: int, update_every: int | None) -> Iterator[tuple[int, int]]:
+        """First step and end of each block: blocks end before a row of the history and after an update's step."""
+        ends = {*range(every, self.iterations, every), self.iterations}
+        if update_every:
+            ends |= {step + 1 for step in range(0, self.iterations, update_every)}
+        return pairwise(sorted({0, *ends}))
+
+    def _update(self, job: Job, theta: np.ndarray, step: int, batches: Batches | None) -> None:
+        """After step 0, n, 2n, ... let the balancing rule look at the gradients, on that step's points."""
+        balancing, backend = job.backend.balancing, job.backend
+        if not balancing.update_every or step % balancing.update_every:
+            return
+        last = [[{name: array[-1:] for name, array in b.items()} for b in term] for term in batches or []]
+        _, gradients = backend.terms_and_gradients(theta, last or None)
+        job.monitor.count(evaluations=1)
+        job.coefficients = balancing.update(
+            job.coefficients, list(backend.sizes), gradients, backend.model.matrices
+        )
 
 
 def _first(trace: Trace) -> Trace:

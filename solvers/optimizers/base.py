@@ -3,11 +3,13 @@
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import ClassVar
 
 import numpy as np
 
 from solvers.backends.base import Backend
 from solvers.monitor import Monitor
+from solvers.sampling import Minibatches
 
 __all__ = ["Job", "Optimizer", "Outcome", "StopReason"]
 
@@ -39,13 +41,15 @@ _EXPLANATIONS = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass
 class Job:
-    """What a stage works on: a backend, the balancing coefficients of the level, the run's monitor."""
+    """What the stages of a level work on: a backend, the balancing coefficients, which some rules change on the
+    way, the run's monitor, and fresh points for each Adam step if the run wants them."""
 
     backend: Backend
     coefficients: np.ndarray
     monitor: Monitor
+    minibatches: Minibatches | None = None
 
 
 @dataclass(frozen=True)
@@ -61,6 +65,8 @@ class Optimizer(ABC):
     """One optimizer stage. A subclass is a dataclass of its settings with an ``iterations`` budget."""
 
     iterations: int
+    takes_minibatches: ClassVar[bool] = False
+    """Whether the stage can take fresh points at every step."""
 
     @abstractmethod
     def minimise(self, job: Job, theta: np.ndarray) -> Outcome:
