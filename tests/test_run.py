@@ -189,6 +189,13 @@ def test_a_missing_record_is_named(tmp_path):
         read_run(tmp_path)
 
 
+def test_errors_in_one_dimension():
+    problem = smoke_spec(("poisson-4-150", "pinn"), "jax").build_problem()
+    errors = grid_errors(problem, lambda points: 1.01 * problem.solution(points), [1001])
+    assert errors.rel_l2 == pytest.approx(0.01)
+    assert errors.maximum == pytest.approx(0.01 * np.abs(problem.solution(np.linspace(0, 1, 1001)[:, None])).max())
+
+
 def test_errors_are_those_of_a_known_mistake():
     problem = smoke_spec(CASE, "jax").build_problem()
     errors = grid_errors(problem, lambda points: 1.01 * problem.solution(points), [31, 11])
