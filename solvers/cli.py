@@ -1,4 +1,4 @@
-"""The command line: ``run`` makes one run, ``list`` shows what there is."""
+"""The command line: ``run`` makes one run, ``archive`` keeps some, ``list`` shows what there is."""
 
 import argparse
 import json
@@ -12,9 +12,10 @@ from rich.table import Column, Table
 
 import problems
 from solvers import backends, balancing, networks, optimizers
+from solvers.archive import ARCHIVE, archive_run
 from solvers.configuration import ROOT, Catalogue, ConfigurationError
 from solvers.progress import LiveDisplay
-from solvers.record import RunRecord
+from solvers.record import RecordError, RunRecord
 from solvers.run import run, run_folder
 
 __all__ = ["main"]
@@ -44,13 +45,18 @@ def _parser() -> argparse.ArgumentParser:
         "--results", type=Path, default=Path("results"), help="root of the results (default: results)"
     )
     one.add_argument("--quiet", action="store_true", help="no progress")
+    kept = commands.add_parser("archive", help="check finished runs, thin them and put them into the archive")
+    kept.add_argument("folders", nargs="+", type=Path, metavar="RUN", help="directory of a run")
+    kept.add_argument("--to", type=Path, default=ARCHIVE, help=f"root of the archive (default: {ARCHIVE})")
+    kept.add_argument("--replace", action="store_true", help="put a run in the place of one that is there")
     commands.add_parser("list", help="show problems, experiments, methods, networks, balancing, scales")
     commands.add_parser("schema", help="print the JSON schema of run.json")
     return parser
 
 
 def main(arguments: Sequence[str] | None = None, pinned_core: int | None = None) -> int:
-    """Run the command line; 2 for a mistake in the configuration, else 0, also if the run diverged."""
+    """Run the command line; 2 for a mistake in the configuration or a run that cannot be archived, else 0, also
+    if the run diverged."""
     options = _parser().parse_args(arguments)
     catalogue = Catalogue(options.catalogue)
     try:
@@ -58,9 +64,12 @@ def main(arguments: Sequence[str] | None = None, pinned_core: int | None = None)
             _list(catalogue, Console())
         elif options.command == "schema":
             print(json.dumps(RunRecord.model_json_schema(), indent=2))
+        elif options.command == "archive":
+            for folder in options.folders:
+                print(archive_run(folder, options.to, options.replace))
         else:
             _run(catalogue, options, pinned_core)
-    except ConfigurationError as error:
+    except (ConfigurationError, RecordError) as error:
         print(error, file=sys.stderr)
         return 2
     return 0

@@ -6,15 +6,17 @@ import platform
 import resource
 import subprocess
 import sys
+from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import psutil
 
 from solvers.fingerprint import ROOT, fingerprint
 from solvers.spec import RunSpec, StrictModel
 
-__all__ = ["Machine", "Provenance", "peak_memory_bytes", "provenance", "spec_hash"]
+__all__ = ["Machine", "Provenance", "peak_memory_bytes", "provenance", "spec_hash", "text_hash"]
 
 _PACKAGES = ("numpy", "scipy", "sympy", "pandas", "pyarrow", "safetensors")
 
@@ -45,7 +47,12 @@ class Provenance(StrictModel):
 
 def spec_hash(spec: RunSpec) -> str:
     """16 hexadecimal digits of the specification."""
-    text = json.dumps(spec.model_dump(mode="json"), sort_keys=True)
+    return text_hash(spec.model_dump(mode="json"))
+
+
+def text_hash(data: Mapping[str, Any]) -> str:
+    """16 hexadecimal digits of ``data`` as JSON, whatever the order of its keys."""
+    text = json.dumps(data, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

@@ -6,6 +6,7 @@ written and when it is read. Every file is written beside its place and moved in
 
 import json
 import os
+import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -24,6 +25,7 @@ __all__ = [
     "RunErrors",
     "RunRecord",
     "StageRecord",
+    "read_fields",
     "read_history",
     "read_run",
     "write_run",
@@ -138,3 +140,13 @@ def read_history(folder: Path) -> pd.DataFrame:
         return pd.read_parquet(path)
     except (OSError, ValueError) as error:
         raise RecordError(f"{path}: not a readable history: {error}") from None
+
+
+def read_fields(folder: Path) -> dict[str, np.ndarray]:
+    """Coordinates by name, ``exact`` and ``predicted`` of the run in ``folder``."""
+    path = folder / "fields.npz"
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            return dict(arrays)
+    except (OSError, ValueError, zipfile.BadZipFile, EOFError) as error:
+        raise RecordError(f"{path}: not readable fields: {error}") from None

@@ -7,27 +7,31 @@ from pathlib import Path
 from typing import Any
 
 from solvers import backends
+from solvers.archive import ARCHIVE, verify
 from solvers.configuration import Catalogue, ConfigurationError
 from solvers.fingerprint import fingerprint
 from solvers.provenance import spec_hash
+from solvers.record import read_run
 from solvers.run import run_folder
 from solvers.spec import RunSpec
 
 __all__ = ["Sweep"]
 
 SOURCE = "config/config.yaml or --config"
-KEYS = ("scale", "seeds", "backends", "numerics", "experiments", "methods")
+KEYS = ("scale", "seeds", "backends", "numerics", "experiments", "methods", "runs")
+RUNS = ("fresh", "archive")
 RUN_AXES = ("experiment", "method", "backend", "numerics", "seed")
 RESULTS = Path("results")
-REPORTS = Path("reports")
 
 
 @dataclass(frozen=True)
 class Sweep:
-    """All runs of one configuration, and where their results and reports stand."""
+    """All runs of one configuration, made by the pipeline or taken from the archive, and where their results and
+    reports stand."""
 
     scale: str
     specs: tuple[RunSpec, ...]
+    archived: bool = False
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any], catalogue: Catalogue | None = None) -> "Sweep":
@@ -37,6 +41,7 @@ class Sweep:
             if key not in KEYS:
                 raise ConfigurationError(SOURCE, key, config[key], f"unknown key; allowed: {', '.join(KEYS)}")
         scale = _one("scale", config.get("scale", "quick"), catalogue.names("scales"))
+        archived = _one("runs", config.get("runs", "fresh"), RUNS) == "archive"
         seeds = _seeds(config.get("seeds"), catalogue.scale(scale).seeds)
         experiments = _names("experiments", config.get("experiments", "all"), catalogue.names("experiments"))
         chosen = {
@@ -44,6 +49,9 @@ class Sweep:
             "numerics": _names("numerics", config.get("numerics", "paper"), catalogue.names("numerics")),
             "methods": _methods(catalogue, experiments, config.get("methods", "all")),
         }
+        if archived:
+            chosen["seeds"] = None if config.get("seeds") is None else seeds
+            return cls(scale, tuple(_archived(experiments, chosen, scale)), archived=True)
         return cls(scale, tuple(_specs(catalogue, experiments, chosen, scale, seeds)))
 
     @property
@@ -52,13 +60,14 @@ class Sweep:
         return list(dict.fromkeys(spec.experiment for spec in self.specs))
 
     @property
-    def reports(self) -> Path:
-        """Folder of tables and figures."""
-        return REPORTS / self.scale
+    def name(self) -> str:
+        """Name of the folder of tables and figures: the scale, and whether the runs are archived ones."""
+        return f"{self.scale}-archive" if self.archived else self.scale
 
     def folders(self, experiment: str | None = None) -> list[Path]:
         """Run directories, of one experiment or of all."""
-        return [run_folder(s, RESULTS) for s in self.specs if experiment in (None, s.experiment)]
+        root = ARCHIVE if self.archived else RESULTS
+        return [run_folder(s, root) for s in self.specs if experiment in (None, s.experiment)]
 
     def find(self, wildcards: Mapping[str, str]) -> RunSpec:
         """The run that has these values of experiment, method, backend, numerics and seed."""
@@ -91,6 +100,27 @@ def _specs(
                 for backend in chosen["backends"]:
                     for seed in seeds:
                         yield spec.model_copy(update={"backend": backend, "seed": seed})
+
+
+def _archived(experiments: Sequence[str], chosen: Mapping[str, Any], scale: str) -> Iterator[RunSpec]:
+    """The archived runs that have the axes chosen, experiment by experiment, whole as they were archived."""
+    found = 0
+    for experiment in experiments:
+        for path in sorted((ARCHIVE / scale / experiment).glob("*/*/*/*/run.json")):
+            verify(path.parent)
+            spec = read_run(path.parent).spec
+            wanted = {
+                "backends": spec.backend,
+                "numerics": spec.numerics,
+                "methods": spec.method,
+                "seeds": spec.seed,
+            }
+            if all(chosen[key] is None or value in chosen[key] for key, value in wanted.items()):
+                found += 1
+                yield spec
+    if not found:
+        problem = f"no archived run of scale {scale} has the axes chosen; see {ARCHIVE}"
+        raise ConfigurationError(SOURCE, "runs", "archive", problem)
 
 
 def _methods(catalogue: Catalogue, experiments: Sequence[str], value: Any) -> list[str]:

@@ -15,7 +15,7 @@ import seaborn as sns
 from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 
-from solvers.record import RunRecord, read_history, read_run
+from solvers.record import RunRecord, read_fields, read_history, read_run
 
 __all__ = [
     "FIGURES",
@@ -50,11 +50,7 @@ class Run:
 
 def read_runs(folders: Sequence[Path]) -> list[Run]:
     """The runs in ``folders``."""
-    runs = []
-    for folder in folders:
-        with np.load(folder / "fields.npz", allow_pickle=False) as arrays:
-            runs.append(Run(read_run(folder), read_history(folder), dict(arrays)))
-    return runs
+    return [Run(read_run(folder), read_history(folder), read_fields(folder)) for folder in folders]
 
 
 def _lowest_seed(runs: Sequence[Run]) -> list[Run]:
@@ -95,9 +91,39 @@ def _long(run: Run) -> pd.DataFrame:
 
 
 def draw_fields(runs: Sequence[Run]) -> tuple[Figure, pd.DataFrame]:
-    """Exact solution, prediction and pointwise error over two coordinates, a row for each run."""
+    """Exact solution, prediction and pointwise error, a row for each run: maps over two coordinates, curves over
+    one."""
     shown = _lowest_seed(runs)
     names = [name for name in shown[0].fields if name not in ("exact", "predicted")]
+    draw = _maps if len(names) == 2 else _curves
+    return draw(shown, names), _field_table(shown, names, shown[0].fields["exact"])
+
+
+def _curves(shown: Sequence[Run], names: list[str]) -> Figure:
+    (name,) = names
+    figure, axes = plt.subplots(
+        len(shown),
+        2,
+        figsize=(8, 1.7 * len(shown)),
+        sharex=True,
+        sharey="col",
+        squeeze=False,
+        layout="constrained",
+    )
+    for (left, right), run in zip(axes, shown, strict=True):
+        x, exact, predicted = (run.fields[key] for key in (name, "exact", "predicted"))
+        left.plot(x, exact, color="0.6", linewidth=1.5, label="exact")
+        left.plot(x, predicted, linewidth=0.8, label="predicted")
+        right.semilogy(x, np.abs(predicted - exact), linewidth=0.8)
+        left.set_title(run.label, fontsize="small")
+        right.set_title("|error|", fontsize="small")
+    axes[0, 0].legend(fontsize="x-small", loc="upper right")
+    for axis in axes[-1]:
+        axis.set_xlabel(name)
+    return figure
+
+
+def _maps(shown: Sequence[Run], names: list[str]) -> Figure:
     axes_values = [shown[0].fields[name] for name in names]
     exact = shown[0].fields["exact"]
     errors = [np.abs(run.fields["predicted"] - exact) for run in shown]
@@ -121,7 +147,7 @@ def draw_fields(runs: Sequence[Run]) -> tuple[Figure, pd.DataFrame]:
         row[0].set_ylabel(names[0])
     for axis in axes[-1]:
         axis.set_xlabel(names[1])
-    return figure, _field_table(shown, names, exact)
+    return figure
 
 
 def _error_colours(errors: Sequence[np.ndarray]) -> LogNorm:

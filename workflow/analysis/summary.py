@@ -33,6 +33,7 @@ SUMMARY = pa.DataFrameSchema(
         "spec_hash": _text,
         "command": _text,
         "folder": _text,
+        "source": pa.Column(str, pa.Check.isin(["fresh", "archive"])),
     },
     strict=True,
     ordered=True,
@@ -52,7 +53,7 @@ def summarise(folders: Iterable[Path]) -> pd.DataFrame:
 
 def read_summary(path: Path) -> pd.DataFrame:
     """The summary written as CSV, checked."""
-    types = {name: str for name, column in SUMMARY.columns.items() if column is _text}
+    types = {name: str for name, column in SUMMARY.columns.items() if column.dtype == _text.dtype}
     return SUMMARY.validate(pd.read_csv(path, dtype=types))
 
 
@@ -83,6 +84,7 @@ def _row(record: RunRecord, folder: Path) -> dict[str, Any]:
         "spec_hash": record.provenance.spec_hash,
         "command": record.command,
         "folder": str(folder),
+        "source": "archive" if (folder / "archive.json").exists() else "fresh",
     }
 
 

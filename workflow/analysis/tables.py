@@ -51,8 +51,8 @@ def comparison(summary: pd.DataFrame, catalogue: Catalogue) -> pd.DataFrame:
     rows = []
     for axes, runs in summary.groupby(AXES, sort=False):
         named = dict(zip(AXES, axes, strict=True))
-        authors = catalogue.experiment(named["experiment"]).methods[named["method"]].authors
-        known = authors.rel_l2
+        entry = catalogue.experiment(named["experiment"]).methods[named["method"]]
+        authors, known = entry.authors, entry.authors.rel_l2
         rows.append(
             named
             | {
@@ -63,6 +63,8 @@ def comparison(summary: pd.DataFrame, catalogue: Catalogue) -> pd.DataFrame:
                 "iterations, median by stage": _our_iterations(runs),
                 "evaluations": _spread(runs.function_evaluations, ".0f"),
                 "training seconds": _spread(runs.training_seconds, ".1f"),
+                "runs": " and ".join(dict.fromkeys(runs.source)),
+                "note": entry.note or "-",
             }
         )
     return pd.DataFrame(rows)

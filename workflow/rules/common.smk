@@ -4,7 +4,7 @@ import re
 from snakemake.exceptions import WorkflowError
 
 from solvers.configuration import ConfigurationError
-from solvers.record import FILES
+from solvers.record import FILES, RecordError
 from workflow.sweep import Sweep
 
 
@@ -13,7 +13,7 @@ report: "../report/workflow.rst"
 
 try:
     SWEEP = Sweep.from_config(config)
-except ConfigurationError as error:
+except (ConfigurationError, RecordError) as error:
     raise WorkflowError(str(error)) from None
 
 TABLES = ("comparison", "stages")
@@ -22,13 +22,15 @@ FIGURES = ("losses", "fields", "errors")
 
 wildcard_constraints:
     scale=SWEEP.scale,
+    sweep=SWEEP.name,
     experiment="|".join(map(re.escape, SWEEP.experiments)),
     seed=r"\d+",
 
 
 def run_files(name, experiment=None):
-    """The file called `name` of every run, or of every run of one experiment."""
-    return [str(folder / name) for folder in SWEEP.folders(experiment)]
+    """The file called `name` of every run, or of every run of one experiment; no rule makes an archived one."""
+    files = [str(folder / name) for folder in SWEEP.folders(experiment)]
+    return ancient(files) if SWEEP.archived else files
 
 
 def identity(wildcards):
@@ -38,8 +40,8 @@ def identity(wildcards):
 
 def tables():
     return expand(
-        "reports/{scale}/tables/{table}.{suffix}",
-        scale=SWEEP.scale,
+        "reports/{sweep}/tables/{table}.{suffix}",
+        sweep=SWEEP.name,
         table=TABLES,
         suffix=("csv", "md", "tex", "html"),
     )
@@ -47,8 +49,8 @@ def tables():
 
 def figures():
     return expand(
-        "reports/{scale}/figures/{experiment}/{figure}.{suffix}",
-        scale=SWEEP.scale,
+        "reports/{sweep}/figures/{experiment}/{figure}.{suffix}",
+        sweep=SWEEP.name,
         experiment=SWEEP.experiments,
         figure=FIGURES,
         suffix=("pdf", "png", "csv"),
@@ -57,7 +59,7 @@ def figures():
 
 def figure_output(name, suffix):
     """A figure's file; the PNG goes into Snakemake's report."""
-    path = f"reports/{{scale}}/figures/{{experiment}}/{name}.{suffix}"
+    path = f"reports/{{sweep}}/figures/{{experiment}}/{name}.{suffix}"
     if suffix != "png":
         return path
     labels = {"experiment": "{experiment}", "figure": name}

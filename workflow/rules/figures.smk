@@ -13,7 +13,7 @@ rule figures:
             for suffix in ("pdf", "png", "csv")
         },
     log:
-        "logs/figures/{scale}/{experiment}.log",
+        "logs/figures/{sweep}/{experiment}.log",
     message:
         "figures of {wildcards.experiment}"
     script:

@@ -6,13 +6,13 @@ rule summary:
         runs=run_files("run.json"),
     output:
         csv=report(
-            "reports/{scale}/summary.csv",
+            "reports/{sweep}/summary.csv",
             caption="../report/summary.rst",
             category="Tables",
             labels={"table": "all runs"},
         ),
     log:
-        "logs/summary/{scale}.log",
+        "logs/summary/{sweep}.log",
     message:
         "one table of all runs"
     script:
@@ -23,17 +23,17 @@ rule table:
     input:
         summary=rules.summary.output.csv,
     output:
-        csv="reports/{scale}/tables/{table}.csv",
-        md="reports/{scale}/tables/{table}.md",
-        tex="reports/{scale}/tables/{table}.tex",
+        csv="reports/{sweep}/tables/{table}.csv",
+        md="reports/{sweep}/tables/{table}.md",
+        tex="reports/{sweep}/tables/{table}.tex",
         html=report(
-            "reports/{scale}/tables/{table}.html",
+            "reports/{sweep}/tables/{table}.html",
             caption="../report/table.rst",
             category="Tables",
             labels={"table": "{table}"},
         ),
     log:
-        "logs/tables/{scale}/{table}.log",
+        "logs/tables/{sweep}/{table}.log",
     message:
         "table {wildcards.table}"
     script:
