@@ -2,6 +2,9 @@
 PYTHON ?= python3
 CORES  ?= $(shell nproc)
 SCALE  ?= quick
+# fresh: train; archive: tables and figures of the runs in results/archive, e.g. make reproduce SCALE=paper RUNS=archive
+RUNS   ?= fresh
+NAME   := $(SCALE)$(if $(filter archive,$(RUNS)),-archive)
 BIN    := .venv/bin
 # More configuration for the pipeline, e.g. make reproduce CONFIG="seeds=1 backends=jax"; arguments for pytest
 CONFIG ?=
@@ -18,9 +21,9 @@ RUN    := PATH="$(abspath $(BIN)):$$PATH"
 	touch $@
 
 reproduce: .venv/installed
-	$(RUN) snakemake --cores $(CORES) --config scale=$(SCALE) $(CONFIG)
-	$(RUN) snakemake --cores 1 --config scale=$(SCALE) $(CONFIG) --report reports/$(SCALE)/report.html
-	@echo "Done. Tables: reports/$(SCALE)/tables. Open reports/$(SCALE)/report.html"
+	$(RUN) snakemake --cores $(CORES) --config scale=$(SCALE) runs=$(RUNS) $(CONFIG)
+	$(RUN) snakemake --cores 1 --config scale=$(SCALE) runs=$(RUNS) $(CONFIG) --report reports/$(NAME)/report.html
+	@echo "Done. Tables: reports/$(NAME)/tables. Open reports/$(NAME)/report.html"
 
 test: .venv/installed
 	$(RUN) python -m pytest --numprocesses $(CORES) --dist loadfile $(ARGS)

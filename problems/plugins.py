@@ -13,10 +13,10 @@ _SUPPORT = {"base", "derivatives", "plugins"}
 
 
 def plugin_names(package: str) -> list[str]:
-    """Names of the plug-ins in ``package``: its modules but the supporting ones, with dashes, sorted."""
+    """Names of the plug-ins in ``package``: its modules but supporting and private ones, with dashes, sorted."""
     path = importlib.import_module(package).__path__
     found = (module.name for module in pkgutil.iter_modules(path))
-    return sorted(name.replace("_", "-") for name in found if name not in _SUPPORT)
+    return sorted(name.replace("_", "-") for name in found if name not in _SUPPORT and name[0] != "_")
 
 
 def plugin_module(package: str, name: str) -> str:

@@ -29,7 +29,7 @@ class Ops:
 
     ``affine(x, w, b)`` is x @ w + b, ``join(arrays)`` puts them side by side along the last axis, and
     ``widen(array, rows)`` repeats an array (1, h) to (rows, h) and leaves one of (rows, h). The others are
-    elementwise.
+    elementwise. ``tanh_jet(value, parts, layout)`` is the namespace's own form of :meth:`Jet.tanh`, if it has one.
     """
 
     tanh: Any
@@ -38,6 +38,7 @@ class Ops:
     affine: Any
     join: Any
     widen: Any
+    tanh_jet: Any = None
 
 
 numpy_ops = Ops(
@@ -161,6 +162,8 @@ class Jet:
 
     def tanh(self, ops: Ops) -> "Jet":
         """The jet of tanh(z)."""
+        if ops.tanh_jet and self.parts:
+            return Jet(*ops.tanh_jet(self.value, self.parts, self.layout), self.layout)
         value = ops.tanh(self.value)
         first = 1 - value * value
         return self.compose(value, first, -2 * value * first)

@@ -11,8 +11,10 @@ import pandas as pd
 import pytest
 import yaml
 
+from solvers.archive import ARCHIVE
 from solvers.record import FILES
 from tests.conftest import CATALOGUE, METHODS, ROOT
+from tests.test_archive import TRACKED
 from workflow.analysis.figures import FIGURES
 from workflow.analysis.tables import TABLES
 
@@ -21,6 +23,7 @@ COPIED = ("Snakefile", "config", "problems", "solvers", "workflow", "profiles")
 DIVERGING = "heat-0.11"
 SPECS = [CATALOGUE.resolve(*method, backend, scale="smoke") for method in METHODS for backend in ("jax", "torch")]
 USING = {
+    "heat": sum(spec.problem["name"] == "heat" for spec in SPECS),
     "dense": sum(spec.network["name"] == "dense" for spec in SPECS),
     "power": sum(spec.balancing["name"] == "power" for spec in SPECS),
     "adam at 20": sum(
@@ -149,7 +152,7 @@ def test_comments_and_docstrings_rerun_nothing(
 @pytest.mark.parametrize(
     ("file", "old", "new", "runs"),
     [
-        ("problems/heat.py", "u.t - u.xx", "u.t - 1 * u.xx", 16),
+        ("problems/heat.py", "u.t - u.xx", "u.t - 1 * u.xx", USING["heat"]),
         ("solvers/networks/dense.py", "if self.width < 1", "if self.width <= 0", USING["dense"]),
         ("solvers/backends/torch.py", "PREDICTED_AT_ONCE = 8192", "PREDICTED_AT_ONCE = 4096", len(METHODS)),
         ("solvers/balancing/power.py", "FLOOR = 1e-30", "FLOOR = 1e-31", USING["power"]),
@@ -183,6 +186,30 @@ def test_a_selection_needs_no_other_runs(finished: Path, snakemake: Snakemake):
     assert jobs["train"] == 2
 
 
+def test_tables_and_figures_of_the_archive_need_no_training(tree: Path, snakemake: Snakemake):
+    """As in a fresh clone: the tracked files are there, in any order of time."""
+    shutil.copytree(ROOT / ARCHIVE, tree / ARCHIVE)
+    jobs = planned(snakemake("runs=archive", "-n", scale="paper"))
+    assert set(jobs) == {"summary", "table", "figures"}
+    done = snakemake("runs=archive", scale="paper")
+    assert done.returncode == 0, done.stderr[-5000:]
+    table = pd.read_csv(tree / "reports/paper-archive/tables/comparison.csv")
+    assert len(table) == len(TRACKED) and set(table.runs) == {"archive"}
+    for path in (tree / ARCHIVE).rglob("*"):
+        os.utime(path)
+    assert planned(snakemake("runs=archive", "-n", scale="paper")) == {}
+    assert planned(snakemake("runs=archive", "methods=mmpinn-grs", "-n", scale="paper"))["figures"] == 1
+
+
+def test_a_changed_archive_is_refused(tree: Path, snakemake: Snakemake):
+    path = next((tree / ARCHIVE).rglob("run.json"))
+    change = edited(path, '"status": "finished"', '"status": "diverged"')
+    next(change)
+    done = snakemake("runs=archive", "-n", scale="paper")
+    next(change, None)
+    assert done.returncode != 0 and "is not the file that was archived" in done.stderr
+
+
 def test_the_report_is_made(finished: Path, snakemake: Snakemake):
     done = snakemake("--report", "reports/smoke/report.html")
     assert done.returncode == 0, done.stderr[-3000:]
@@ -199,6 +226,8 @@ def test_the_report_is_made(finished: Path, snakemake: Snakemake):
         (["experiments=heat-0.33"], ["experiments", "heat-0.33", "heat-0.3"]),
         (["seeds=-2"], ["seeds", "-2", "at least 1"]),
         (["backends=tensorflow"], ["backends", "tensorflow", "jax, torch"]),
+        (["runs=old"], ["runs", "old", "fresh, archive"]),
+        (["runs=archive", "backends=torch", "numerics=strict"], ["runs", "no archived run"]),
         (["methods=mpinn"], ["methods", "mpinn", "pinn, mmpinn"]),
     ],
 )

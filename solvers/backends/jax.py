@@ -1,4 +1,7 @@
-"""JAX backend: one compiled sweep over cache-sized chunks of points, one compiled scan of Adam steps."""
+"""JAX backend: one compiled sweep over cache-sized chunks of points, one compiled scan of Adam steps.
+
+Compiled programs are kept on disk and shared by all runs on one kind of processor.
+"""
 
 import os
 from collections.abc import Callable, Iterator
@@ -11,11 +14,16 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from solvers.backends._cache import cache_folder
 from solvers.backends.base import AdamOptions, Backend, Batches, Evaluation, LbfgsOptions, LbfgsStep, Trace
 from solvers.jets import Ops
 from solvers.networks.base import unflatten
 from solvers.terms import block_arrays, chunked, multiplier_slopes, weighted_squares
 
+if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
+    jax.config.update("jax_compilation_cache_dir", str(cache_folder()))
+jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
 jax.config.update("jax_enable_x64", True)  # float64 on request; every array here states its own precision
 jax.config.update("jax_default_matmul_precision", "highest")  # no silent TF32 on GPUs
 

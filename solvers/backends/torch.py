@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from solvers.backends._tanh_jet import tanh_jet
 from solvers.backends.base import AdamOptions, Backend, Batches, Evaluation, LbfgsOptions, LbfgsStep, Trace
 from solvers.jets import Layout, Ops
 from solvers.networks.base import unflatten
@@ -22,6 +23,7 @@ OPS = Ops(
     affine=lambda x, w, b: torch.addmm(b, x, w),
     join=lambda arrays: torch.cat(arrays, dim=-1),
     widen=lambda array, rows: array.expand(rows, -1),
+    tanh_jet=tanh_jet,
 )
 PREDICTED_AT_ONCE = 8192
 Tensor = torch.Tensor
