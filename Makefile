@@ -11,7 +11,7 @@ CONFIG ?=
 ARGS   ?=
 RUN    := PATH="$(abspath $(BIN)):$$PATH"
 
-.PHONY: reproduce test lint lock schemas clean
+.PHONY: reproduce test benchmark lint lock schemas clean
 .DEFAULT_GOAL := reproduce
 
 .venv/installed: requirements.txt pyproject.toml
@@ -27,6 +27,16 @@ reproduce: .venv/installed
 
 test: .venv/installed
 	$(RUN) python -m pytest --numprocesses $(CORES) --dist loadfile $(ARGS)
+
+# One process a backend, pinned to one core; leave the machine alone meanwhile (about 25 minutes).
+benchmark: .venv/installed
+	$(BIN)/python -m pip install --quiet --constraint requirements.txt --requirement benchmarks/requirements.txt
+	mkdir -p reports/benchmarks
+	for backend in jax torch; do \
+	    BENCHMARK_BACKEND=$$backend $(BIN)/python -m pytest benchmarks --benchmark-enable --benchmark-only \
+	        --benchmark-json reports/benchmarks/$$backend.json -W default $(ARGS) || exit 1; \
+	done
+	$(BIN)/python -m benchmarks.report reports/benchmarks
 
 lint: .venv/installed
 	$(BIN)/ruff check .

@@ -40,16 +40,17 @@ class _TanhJet(torch.autograd.Function):
     @staticmethod
     def backward(context: Any, down_y: Tensor, *down: Tensor) -> tuple[Tensor | None, ...]:
         y, slope, *parts = context.saved_tensors
-        down_y = down_y.clone()
-        down_slope = torch.zeros_like(y)
-        down_parts = [slope * each for each in down]  # by t_k, which holds z_k with a factor of one
-        for k, (channel, form) in enumerate(zip(context.layout, context.forms, strict=True)):
-            down_slope.addcmul_(down[k], context.inner[k])
+        # By t_k, which holds z_k with a factor of one. A channel with a form is in no other's form, so its entry
+        # stays what it is here while those of first derivatives grow.
+        down_parts = [slope * each for each in down]
+        down_slope = down[0] * context.inner[0]
+        for each, inner in zip(down[1:], context.inner[1:], strict=True):
+            down_slope.addcmul_(each, inner)
+        down_y = torch.addcmul(down_y, y, down_slope, value=-2)
+        for by_t, channel, form in zip(down_parts, context.layout, context.forms, strict=True):
             if form is not None:
-                by_t = slope * down[k]
                 down_y.addcmul_(by_t, form, value=-2)
-                _add_form_slopes(channel.quadratic, parts, by_t.mul_(y).mul_(-2), down_parts)
-        down_y.addcmul_(y, down_slope, value=-2)
+                _add_form_slopes(channel.quadratic, parts, by_t * y, down_parts)
         return (None, down_y.mul_(slope), *down_parts)
 
 
@@ -69,10 +70,10 @@ def _form(quadratic: Quadratic, parts: Sequence[Tensor]) -> Tensor | None:
 
 
 def _add_form_slopes(quadratic: Quadratic, parts: Sequence[Tensor], down: Tensor, totals: list[Tensor]) -> None:
-    """Add ``down`` times the derivatives of the form by z_i and z_j to ``totals``."""
+    """Add -2 ``down`` times the derivatives of the form by z_i and z_j to ``totals``."""
     for i, j, coefficient in quadratic:
         if i == j:
-            totals[i].addcmul_(down, parts[i], value=2 * coefficient)
+            totals[i].addcmul_(down, parts[i], value=-4 * coefficient)
         else:
-            totals[i].addcmul_(down, parts[j], value=coefficient)
-            totals[j].addcmul_(down, parts[i], value=coefficient)
+            totals[i].addcmul_(down, parts[j], value=-2 * coefficient)
+            totals[j].addcmul_(down, parts[i], value=-2 * coefficient)

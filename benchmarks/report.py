@@ -1,0 +1,134 @@
+"""Tables and figures of ``make benchmark``: ``python -m benchmarks.report FOLDER`` reads the JSON files in it."""
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import seaborn as sns
+
+__all__ = ["main"]
+
+Rows = list[dict[str, Any]]
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Write ``evaluation``, ``training``, ``start``, ``chunk`` and ``growth`` tables, and the figure of growth."""
+    folder = Path(arguments[0])
+    found = [
+        entry for path in sorted(folder.glob("*.json")) for entry in json.loads(path.read_text())["benchmarks"]
+    ]
+    tables = {
+        "evaluation": _evaluation(found),
+        "training": _training(found),
+        "start": _start(found),
+        "chunks": _chunks(found),
+        "growth": _growth(found),
+        "memory": _memory(found),
+    }
+    for name, table in tables.items():
+        table.to_csv(folder / f"{name}.csv", index=False)
+        (folder / f"{name}.md").write_text(table.to_markdown(index=False, disable_numparse=True) + "\n")
+    _draw(tables["growth"], folder)
+
+
+def _of(found: Rows, name: str) -> Rows:
+    return [entry for entry in found if entry["name"].startswith(name)]
+
+
+def _spread(quartiles: Sequence[float], form: str = ".2f", factor: float = 1.0) -> str:
+    low, middle, high = (factor * q for q in quartiles)
+    return f"{middle:{form}} [{low:{form}}, {high:{form}}]"
+
+
+def _evaluation(found: Rows) -> pd.DataFrame:
+    """Milliseconds of ours; naive and DeepXDE in units of ours; ours in units of the floor."""
+    rows = []
+    for entry in _of(found, "test_loss_and_gradient"):
+        info = entry["extra_info"]
+        row = {key: info[key] for key in ("backend", "shape", "dtype")}
+        row["ours, ms, median [quartiles]"] = _spread(info["seconds"]["ours"], ".1f", 1e3)
+        row["floor, ms"] = f"{info['floor'] * 1e3:.1f}"
+        for key in ("naive", "deepxde"):
+            row[f"{key} / ours"] = _spread(info["ratios"][key]) if key in info["ratios"] else "-"
+        rows.append(row | {"ours / floor": _spread(info["ratios"]["floor"])})
+    return pd.DataFrame(rows)
+
+
+def _training(found: Rows) -> pd.DataFrame:
+    rows = []
+    for entry in _of(found, "test_adam"):
+        info, seconds = entry["extra_info"], entry["stats"]["median"]
+        row = {"backend": info["backend"], "optimizer": "adam", "dtype": "float32"}
+        row |= {"a second": f"{info['steps'] / seconds:.1f}", "own ms": "-"}
+        rows.append(row | {"own share": _spread(info["own share"], ".3f")})
+    for entry in _of(found, "test_lbfgs"):
+        info = entry["extra_info"]
+        row = {"backend": info["backend"], "optimizer": "lbfgs", "dtype": info["dtype"], "a second": "-"}
+        row["own ms"] = _spread(info["own seconds an iteration"], ".2f", 1e3)
+        rows.append(row | {"own share": _spread(info["own share"], ".3f")})
+    return pd.DataFrame(rows)
+
+
+def _start(found: Rows) -> pd.DataFrame:
+    rows = []
+    for entry in _of(found, "test_start"):
+        info = entry["extra_info"]
+        row = {"backend": info["backend"], "cache": info["cache"]}
+        row["seconds to the first step"] = _spread(info["seconds"])
+        rows.append(row | {key: f"{value:.2f}" for key, value in info["phases"].items()})
+    return pd.DataFrame(rows)
+
+
+def _chunks(found: Rows) -> pd.DataFrame:
+    rows = [
+        entry["extra_info"] | {"ms": f"{entry['stats']['median'] * 1e3:.1f}"}
+        for entry in _of(found, "test_chunk_size")
+    ]
+    if not rows:
+        return pd.DataFrame()
+    return pd.DataFrame(rows).pivot(index=["backend", "shape"], columns="chunk", values="ms").reset_index()
+
+
+def _growth(found: Rows) -> pd.DataFrame:
+    rows = [
+        entry["extra_info"] | {key: entry["stats"][key] for key in ("min", "median", "max")}
+        for entry in _of(found, "test_growth")
+    ]
+    return pd.DataFrame(rows)
+
+
+def _memory(found: Rows) -> pd.DataFrame:
+    rows = [e["extra_info"] for e in _of(found, "test_peak_memory")]
+    return pd.DataFrame([{"backend": r["backend"], "peak, GiB": f"{r['bytes'] / 2**30:.2f}"} for r in rows])
+
+
+def _draw(growth: pd.DataFrame, folder: Path) -> None:
+    if growth.empty:
+        return
+    by_points = growth[growth.width == 50].assign(axis="collocation points, width 50", size=growth.points)
+    by_width = growth[growth.points == 10_000].assign(axis="width, 10,000 points", size=growth.width)
+    grid = sns.relplot(
+        pd.concat([by_points, by_width]),
+        x="size",
+        y="median",
+        hue="backend",
+        style="backend",
+        markers=True,
+        col="axis",
+        kind="line",
+        palette="colorblind",
+        height=3,
+        aspect=1.3,
+        facet_kws={"sharex": False},
+    )
+    grid.set(xscale="log", yscale="log").set_axis_labels("", "seconds of loss and gradient")
+    grid.set_titles("{col_name}")
+    for suffix in ("pdf", "png"):
+        grid.savefig(folder / f"growth.{suffix}")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
