@@ -41,6 +41,7 @@ class Layer(StrictModel):
     balancing: Section = {}
     evaluation: Section = {}
     precision: str | None = None
+    chunk_size: int | None = None
     optimizers: dict[str, Section] = {}
     stages: dict[str, Section] = {}
     methods: dict[str, Section] = {}
@@ -289,8 +290,7 @@ def _assemble(
 def _lay(document: dict[str, Any], layer: Layer, source: str) -> dict[str, Any]:
     """``document`` with one layer laid on."""
     over = layer.model_dump(include={"problem", "points", "network", "balancing", "evaluation", "stages"})
-    if layer.precision is not None:
-        over["precision"] = layer.precision
+    over |= {key: value for key in ("precision", "chunk_size") if (value := getattr(layer, key)) is not None}
     _known(source, "stages", layer.stages, document["stages"])
     _known(source, "points", layer.points, document["points"])
     _known(source, "optimizers", layer.optimizers, optimizers.names())

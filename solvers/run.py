@@ -90,6 +90,7 @@ def build_backend(spec: RunSpec, problem: Problem, stopwatch: Stopwatch | None =
         balancing=spec.build_balancing(),
         dtype=spec.precision,
         stopwatch=stopwatch,
+        chunk_size=spec.chunk_size,
     )
 
 

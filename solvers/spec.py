@@ -165,6 +165,7 @@ class RunSpec(StrictModel):
     trial: one_of(lambda: list(TRIALS)) = "identity"
     balancing: BalancingSpec
     precision: Literal["float32", "float64"]
+    chunk_size: Annotated[int, Field(ge=1)] | None = None
     levels: Annotated[list[LevelSpec], Field(min_length=1)]
     evaluation: EvaluationSpec
 

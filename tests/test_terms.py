@@ -209,6 +209,14 @@ def test_chunks_do_not_change_the_terms(backend_name, size):
         np.testing.assert_allclose(ours, expected, rtol=1e-11, atol=1e-12 * np.abs(expected).max())
 
 
+def test_the_chunk_size_can_be_set(backend_name):
+    method = ("heat-0.15", "mmpinn")
+    spec = CATALOGUE.resolve(*method, backend_name, scale="smoke", overrides=["chunk_size=77"])
+    assert build(spec)[1].chunk_size == 77
+    usual = CATALOGUE.resolve(*method, backend_name, scale="smoke")
+    assert build(usual)[1].chunk_size == backends.load(backend_name).chunk_size
+
+
 def test_chunks_are_padded_with_weight_zero():
     spec = smoke_spec(("heat-0.15", "mmpinn"), "jax")
     problem = spec.build_problem()

@@ -34,7 +34,7 @@ Data = list[list[list[dict[str, Tensor]]]]
 class TorchBackend(Backend):
     """Terms and gradients with ``torch.autograd.grad`` over jets, chunk by chunk."""
 
-    chunk_size = 2000
+    chunk_size = 1000
 
     def __init__(self, *args: Any, **options: Any):
         super().__init__(*args, **options)
