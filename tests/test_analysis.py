@@ -79,6 +79,11 @@ def test_unknown_numbers_of_the_authors_are_called_unknown(summary):
     assert set(tables.comparison(moved, CATALOGUE)["authors' relative L2"]) == {"unknown"}
 
 
+def test_methods_without_lbfgs_show_no_iterations_of_it(summary):
+    moved = summary[summary.method == "pinn"].assign(experiment="klein-gordon-5", stage_optimizers="adam")
+    assert set(tables.comparison(moved, CATALOGUE)["authors' iterations"]) == {"40001"}
+
+
 def test_stages_say_why_they_stopped(summary):
     table = tables.stages(summary, CATALOGUE)
     jax = table[(table.method == "mmpinn") & (table.backend == "jax")]

@@ -57,7 +57,10 @@ def snakemake(tree: Path) -> Snakemake:
 
     def call(*arguments: str, scale: str = "smoke") -> subprocess.CompletedProcess:
         command = ["snakemake", "--cores", "2", "--config", f"scale={scale}", *arguments]
-        environment = os.environ | {"PYTHONPATH": str(tree)}
+        environment = os.environ | {
+            "PYTHONPATH": str(tree),
+            "JAX_COMPILATION_CACHE_DIR": str(ROOT / ".cache/jax-tests"),
+        }
         return subprocess.run(command, cwd=tree, capture_output=True, text=True, env=environment)
 
     return call

@@ -38,6 +38,7 @@ OPS = Ops(
     widen=lambda array, rows: jnp.broadcast_to(array, (rows, array.shape[1])),
 )
 PREDICTED_AT_ONCE = 8192
+STEPS_AT_ONCE = 128
 Tree = Any
 
 
@@ -182,32 +183,44 @@ class JaxBackend(Backend):
     def adam_steps(
         self, state: Any, rates: np.ndarray, coefficients: np.ndarray, batches: Batches | None = None
     ) -> tuple[Any, Trace]:
-        """One compiled ``lax.scan`` over the steps and, if there are any, their batches."""
+        """One compiled ``lax.scan`` over the steps and, if there are any, their batches.
+
+        Its length is a multiple of ``STEPS_AT_ONCE``, the rest skipped: blocks of any length are one program.
+        """
         trained, memory, adam, options = state
+        count, missing = len(rates), -len(rates) % STEPS_AT_ONCE
+
+        def filled(array: np.ndarray) -> np.ndarray:
+            return np.pad(array, [(0, missing)] + [(0, 0)] * (array.ndim - 1), mode="edge")
 
         def steps(trained: Tree, memory: Tree, rates: Tree, coefficients: Tree, data: Tree, batches: Tree) -> Tree:
             def step(carry: Tree, given: Tree) -> tuple[Tree, Tree]:
                 trained, memory = carry
-                rate, batch = given
+                rate, _, batch = given
                 theta, current = self.parted(trained, coefficients)
                 points = data if batch is None else self._with_constants(batch, data)
                 seen, gradient, ascent = self._objective(theta, current, points)
                 direction, memory = adam.update(jnp.concatenate([gradient, -ascent]), memory)
                 return (trained - rate * direction, memory), seen
 
-            return jax.lax.scan(step, (trained, memory), (rates, batches))
+            def step_or_skip(carry: Tree, given: Tree) -> tuple[Tree, Tree]:
+                nothing = jax.tree.map(jnp.zeros_like, jax.eval_shape(step, carry, given)[1])
+                return jax.lax.cond(given[1], step, lambda carry, given: (carry, nothing), carry, given)
+
+            return jax.lax.scan(step_or_skip, (trained, memory), (*rates, batches))
 
         (trained, memory), seen = self._run(
             f"adam {options}",
             steps,
             trained,
             memory,
-            self._cast(rates),
+            (self._cast(filled(rates)), jnp.arange(count + missing) < count),
             self._cast(coefficients),
             self._data,
-            None if batches is None else self._chunked_batches(batches),
+            batches
+            and self._chunked_batches([[{n: filled(a) for n, a in b.items()} for b in t] for t in batches]),
         )
-        return (trained, memory, adam, options), Trace(*(np.asarray(array) for array in seen))
+        return (trained, memory, adam, options), Trace(*(np.asarray(array)[:count] for array in seen))
 
     def _chunked_batches(self, batches: Batches) -> Tree:
         return [[self._arrays(chunked(block, self._chunk, axis=1)) for block in term] for term in batches]

@@ -117,6 +117,8 @@ def _curves(shown: Sequence[Run], names: list[str]) -> Figure:
         right.semilogy(x, np.abs(predicted - exact), linewidth=0.8)
         left.set_title(run.label, fontsize="small")
         right.set_title("|error|", fontsize="small")
+    errors = [np.abs(run.fields["predicted"] - run.fields["exact"]) for run in shown]
+    axes[0, 1].set_ylim(bottom=_largest(errors) * 1e-7)  # a hard constraint is exact at the ends
     axes[0, 0].legend(fontsize="x-small", loc="upper right")
     for axis in axes[-1]:
         axis.set_xlabel(name)
@@ -152,8 +154,13 @@ def _maps(shown: Sequence[Run], names: list[str]) -> Figure:
 
 def _error_colours(errors: Sequence[np.ndarray]) -> LogNorm:
     """One logarithmic scale over five decades: methods differ by more than a linear scale can show."""
-    largest = max((float(e[np.isfinite(e)].max(initial=0.0)) for e in errors), default=0.0) or 1.0
+    largest = _largest(errors)
     return LogNorm(largest * 1e-5, largest, clip=True)
+
+
+def _largest(errors: Sequence[np.ndarray]) -> float:
+    """The largest finite entry, or one if there is none above zero."""
+    return max((float(e[np.isfinite(e)].max(initial=0.0)) for e in errors), default=0.0) or 1.0
 
 
 def _field_table(shown: Sequence[Run], names: list[str], exact: np.ndarray) -> pd.DataFrame:

@@ -31,10 +31,13 @@ def _failures_infinite(values: Iterable[float]) -> np.ndarray:
     return np.nan_to_num(np.asarray(list(values), dtype=float), nan=np.inf)
 
 
-def _authors_iterations(authors: Authors) -> str:
-    """Adam steps, then L-BFGS iterations level by level: ``2000 + 3046 / 2 / 2962``."""
+def _authors_iterations(authors: Authors, optimizers: str) -> str:
+    """Adam steps, then L-BFGS iterations by level, ``2000 + 3046 / 2 / 2962``, if the method's ``optimizers``
+    (joined by semicolons) have L-BFGS among them."""
     if authors.adam_steps is None:
         return "unknown"
+    if "lbfgs" not in optimizers.split(";"):
+        return str(authors.adam_steps)
     lbfgs = authors.lbfgs_iterations
     return f"{authors.adam_steps} + " + (" / ".join(map(str, lbfgs)) if lbfgs else "unknown")
 
@@ -59,7 +62,7 @@ def comparison(summary: pd.DataFrame, catalogue: Catalogue) -> pd.DataFrame:
                 "authors' relative L2": "unknown" if known is None else f"{known:.2e}",
                 "relative L2, median [min, max]": _spread(runs.rel_l2, ".2e"),
                 "runs finished": f"{(runs.status == 'finished').sum()} of {len(runs)}",
-                "authors' iterations": _authors_iterations(authors),
+                "authors' iterations": _authors_iterations(authors, max(runs.stage_optimizers, key=len)),
                 "iterations, median by stage": _our_iterations(runs),
                 "evaluations": _spread(runs.function_evaluations, ".0f"),
                 "training seconds": _spread(runs.training_seconds, ".1f"),
