@@ -67,6 +67,20 @@ def test_comparison_counts_failures_and_shows_the_authors(summary):
     assert fine["iterations, median by stage"] == "20 + 15"
 
 
+def test_ranking_counts_the_pairs_in_the_authors_order(summary):
+    """The authors have MMPINN before PINN on heat-0.3; a diverged run's error that is missing comes last."""
+    wins = summary.assign(rel_l2=np.where(summary.method == "mmpinn", 1e-4, 1e-3))
+    table = tables.ranking(wins, CATALOGUE)
+    assert len(table) == len(BACKENDS)
+    assert set(table["authors' order"]) == set(table["order here"]) == {"mmpinn < pinn"}
+    assert set(table["pairs ordered alike"]) == {"1 of 1"}
+    loses = summary.assign(rel_l2=np.where(summary.method == "mmpinn", np.nan, 1e-3))
+    table = tables.ranking(loses, CATALOGUE)
+    assert set(table["order here"]) == {"pinn < mmpinn"} and set(table["pairs ordered alike"]) == {"0 of 1"}
+    unknown = tables.ranking(summary.assign(experiment="heat-0.11"), CATALOGUE)
+    assert set(unknown["authors' order"]) == {"unknown"}
+
+
 def test_a_missing_error_is_worse_than_any_other():
     assert tables.median([1.0, np.nan, 2.0]) == 2.0
     assert tables.median([1.0, np.nan, np.nan]) == np.inf

@@ -1,8 +1,8 @@
-"""Tables: the paper's numbers beside ours, and every stage with the reason it stopped."""
+"""Tables: the paper's numbers beside ours, its order of the methods beside ours, why every stage stopped."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from itertools import zip_longest
+from itertools import combinations, zip_longest
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +11,7 @@ import pandas as pd
 from solvers.configuration import Authors, Catalogue
 from workflow.analysis.summary import AXES
 
-__all__ = ["TABLES", "comparison", "median", "stages", "write_table"]
+__all__ = ["TABLES", "comparison", "median", "ranking", "stages", "write_table"]
 
 
 def median(values: Iterable[float]) -> float:
@@ -98,8 +98,36 @@ def stages(summary: pd.DataFrame, catalogue: Catalogue) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def ranking(summary: pd.DataFrame, catalogue: Catalogue) -> pd.DataFrame:
+    """Methods from the smallest error to the largest: the authors' order, ours by the median over the seeds, and
+    how many pairs of methods stand in the same order. Methods without a number of the authors do not count."""
+    rows = []
+    for (experiment, numerics, backend), runs in summary.groupby(
+        ["experiment", "numerics", "backend"], sort=False
+    ):
+        methods = catalogue.experiment(experiment).methods
+        known = {
+            m: methods[m].authors.rel_l2 for m in runs.method.unique() if methods[m].authors.rel_l2 is not None
+        }
+        ours = {m: median(runs[runs.method == m].rel_l2) for m in known}
+        pairs = list(combinations(known, 2))
+        alike = sum((known[a] < known[b]) == (ours[a] < ours[b]) for a, b in pairs)
+        rows.append(
+            {
+                "experiment": experiment,
+                "numerics": numerics,
+                "backend": backend,
+                "authors' order": " < ".join(sorted(known, key=known.__getitem__)) or "unknown",
+                "order here": " < ".join(sorted(ours, key=ours.__getitem__)) or "-",
+                "pairs ordered alike": f"{alike} of {len(pairs)}",
+            }
+        )
+    return pd.DataFrame(rows)
+
+
 TABLES: Mapping[str, Callable[[pd.DataFrame, Catalogue], pd.DataFrame]] = {
     "comparison": comparison,
+    "ranking": ranking,
     "stages": stages,
 }
 

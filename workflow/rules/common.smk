@@ -16,7 +16,7 @@ try:
 except (ConfigurationError, RecordError) as error:
     raise WorkflowError(str(error)) from None
 
-TABLES = ("comparison", "stages")
+TABLES = ("comparison", "ranking", "stages")
 FIGURES = ("losses", "fields", "errors")
 
 
