@@ -15,7 +15,7 @@ Rows = list[dict[str, Any]]
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Write ``evaluation``, ``training``, ``start``, ``chunk`` and ``growth`` tables, and the figure of growth."""
+    """Write a table for each kind of measurement, and the figure of growth."""
     folder = Path(arguments[0])
     found = [
         entry for path in sorted(folder.glob("*.json")) for entry in json.loads(path.read_text())["benchmarks"]
@@ -27,6 +27,7 @@ def main(arguments: Sequence[str]) -> None:
         "chunks": _chunks(found),
         "growth": _growth(found),
         "memory": _memory(found),
+        "pipeline": _pipeline(found),
     }
     for name, table in tables.items():
         table.to_csv(folder / f"{name}.csv", index=False)
@@ -103,6 +104,16 @@ def _growth(found: Rows) -> pd.DataFrame:
 def _memory(found: Rows) -> pd.DataFrame:
     rows = [e["extra_info"] for e in _of(found, "test_peak_memory")]
     return pd.DataFrame([{"backend": r["backend"], "peak, GiB": f"{r['bytes'] / 2**30:.2f}"} for r in rows])
+
+
+def _pipeline(found: Rows) -> pd.DataFrame:
+    """The same for both backends: it stands in each file once."""
+    rows = []
+    for entry in [*_of(found, "test_planning"), *_of(found, "test_execution")]:
+        info, seconds = entry["extra_info"], entry["stats"]["median"]
+        rows.append({"jobs": info["jobs"], "what": info["what"], "seconds": f"{seconds:.1f}"})
+        rows[-1]["ms a job"] = f"{1e3 * seconds / info['jobs']:.1f}"
+    return pd.DataFrame(rows)
 
 
 def _draw(growth: pd.DataFrame, folder: Path) -> None:

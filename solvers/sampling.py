@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from scipy.stats import qmc
 
 from problems.base import Equation, Problem
 from solvers.terms import Model, Piece, block_arrays, build_terms
@@ -25,6 +24,8 @@ def _grid(lower: np.ndarray, upper: np.ndarray, count: int, rng: np.random.Gener
 
 
 def _latin_hypercube(lower: np.ndarray, upper: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
+    from scipy.stats import qmc  # half a second to import: only for runs that draw such points
+
     return lower + (upper - lower) * qmc.LatinHypercube(len(lower), rng=rng).random(count)
 
 
