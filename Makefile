@@ -28,7 +28,7 @@ reproduce: .venv/installed
 test: .venv/installed
 	$(RUN) python -m pytest --numprocesses $(CORES) --dist loadfile $(ARGS)
 
-# One process a backend, pinned to one core; leave the machine alone meanwhile (about 25 minutes).
+# One process a backend, pinned to one core; leave the machine alone meanwhile.
 benchmark: .venv/installed
 	$(BIN)/python -m pip install --quiet --constraint requirements.txt --requirement benchmarks/requirements.txt
 	mkdir -p reports/benchmarks
