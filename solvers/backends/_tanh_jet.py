@@ -1,5 +1,5 @@
-"""The jet of tanh in torch, with its derivative by hand: about a fifth less time than autograd's, which keeps and
-walks every intermediate product of :meth:`solvers.jets.Jet.tanh`."""
+"""The jet of tanh in torch, with its derivative by hand: an evaluation takes about an eighth less time than with
+autograd's, which keeps and walks every intermediate product of :meth:`solvers.jets.Jet.tanh`."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -88,8 +88,8 @@ class Backend(ABC):
 
     chunk_size: ClassVar[int]
     """Points in one sweep on a CPU, where a chunk should stay in the cache. One number for each framework: from
-    500 to 2,000 points (JAX: 250 to 1,000) the time changes by a tenth at most, whatever the network and its width
-    (50 to 300), as ``benchmarks/test_evaluation.py`` shows. On a GPU all points are one chunk."""
+    1,000 to 2,000 points (JAX: 250 to 1,000) the time changes by a tenth at most, whatever the network and its
+    width (50 to 300), as ``benchmarks/test_evaluation.py`` shows. On a GPU all points are one chunk."""
 
     def __init__(
         self,
