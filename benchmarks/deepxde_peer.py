@@ -1,7 +1,8 @@
 """Loss and gradient by DeepXDE (1.15) of the same problem, network, points and parameters.
 
 DeepXDE's backend is fixed when it is imported: ``DDE_BACKEND`` must be set to ``pytorch`` or ``jax``.
-DeepXDE evaluates the residual's derivatives at the points of the conditions too, and drops them.
+DeepXDE evaluates the residual's derivatives at the points of the conditions too, and drops them. In torch it has
+the benefit of our allocator's settings, which are of the whole process: alone it takes about a quarter longer.
 """
 
 import contextlib
@@ -65,9 +66,10 @@ def _torch_net(shape: Shape, dtype: str) -> Any:
     import deepxde as dde
     import torch
 
-    from solvers.backends.torch import OPS
+    from benchmarks.naive import torch_ops
     from solvers.networks.base import unflatten
 
+    ops = torch_ops()
     given = {n: torch.tensor(a, dtype=getattr(torch, dtype)) for n, a in shape.model.constants(()).items()}
 
     class Net(dde.nn.NN):
@@ -79,7 +81,7 @@ def _torch_net(shape: Shape, dtype: str) -> Any:
 
         def forward(self, x: Any) -> Any:
             parameters = dict(zip(self.names, self.own, strict=True))
-            return shape.model.output(x, (), parameters, given, OPS).value
+            return shape.model.output(x, (), parameters, given, ops).value
 
     return Net()
 

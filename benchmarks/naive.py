@@ -1,25 +1,33 @@
 """Loss and gradient as it is usually written: nested automatic differentiation of one big batch."""
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from benchmarks.shapes import Shape
+from solvers.jets import Ops
 from solvers.networks.base import unflatten
 
-__all__ = ["jax_loss_and_gradient", "torch_loss_and_gradient"]
+__all__ = ["jax_loss_and_gradient", "torch_loss_and_gradient", "torch_ops"]
 
 Result = tuple[float, np.ndarray]
+
+
+def torch_ops() -> Ops:
+    """The plain operations: our tanh layer has no second derivative in reverse mode."""
+
+    from solvers.backends.torch import OPS
+
+    return dataclasses.replace(OPS, tanh_layer=None)
 
 
 def torch_loss_and_gradient(shape: Shape, dtype: str) -> Callable[[], Result]:
     """Nested ``torch.autograd.grad``, whole batch."""
     import torch
 
-    from solvers.backends.torch import OPS
-
-    real = getattr(torch, dtype)
+    ops, real = torch_ops(), getattr(torch, dtype)
     model, names = shape.model, shape.problem.coordinates
     given = {name: torch.tensor(array, dtype=real) for name, array in model.constants(()).items()}
     theta = torch.tensor(shape.theta(dtype)).requires_grad_()
@@ -30,7 +38,7 @@ def torch_loss_and_gradient(shape: Shape, dtype: str) -> Callable[[], Result]:
 
     def mean_square(equation: Any, points: Any, target: Any, parameters: Any) -> Any:
         columns = [points[:, i].clone().requires_grad_() for i in range(points.shape[1])]
-        found = {"": model.output(torch.stack(columns, 1), (), parameters, given, OPS).value[:, 0]}
+        found = {"": model.output(torch.stack(columns, 1), (), parameters, given, ops).value[:, 0]}
         for name in equation.derivatives:
             for i in range(len(name)):
                 inner, along = name[:i], columns[names.index(name[i])]

@@ -2,9 +2,11 @@
 
 import itertools
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -12,11 +14,13 @@ from problems.base import Problem
 from solvers import backends, balancing
 from solvers.backends import Backend
 from solvers.configuration import Catalogue
+from solvers.jets import numpy_ops
+from solvers.networks.base import unflatten
 from solvers.run import build_model, collocation_points, initial_parameters
 from solvers.spec import RunSpec
 from solvers.terms import Model, Piece, build_terms
 
-__all__ = ["SHAPES", "Shape", "alternate", "floor_seconds", "quartiles"]
+__all__ = ["SHAPES", "Shape", "alternate", "floor_seconds", "operations", "quartiles"]
 
 NUMERICS = {"float32": "paper", "float64": "strict"}
 
@@ -104,27 +108,48 @@ def quartiles(times: list[float]) -> list[float]:
     return [float(q) for q in np.percentile(times, [25, 50, 75])]
 
 
-def floor_seconds(shape: Shape, dtype: str) -> float:
-    """Time of the same matrix products and tanh calls alone, each at the best rate found in cache.
+class _Recorded(np.ndarray):
+    """An array that notes the matrix products and tanh calls it takes part in; so do the results."""
 
-    Of every hidden layer and channel of the residual: forward, by its input and by its weights; the first layer of
-    a network of raw coordinates has few columns and is free, Fourier features need nothing of their frequencies.
+    notes: ClassVar[list[tuple[str, int, int, int]]] = []
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
+        result = getattr(ufunc, method)(*(np.asarray(each) for each in inputs), **options)
+        if ufunc is np.matmul:
+            x, weight = inputs
+            kind = "product" if isinstance(x, _Recorded) else "first product"
+            self.notes.append((kind, len(x), *weight.shape))
+        elif ufunc is np.tanh:
+            self.notes.append(("tanh", *result.shape, 1))
+        return result.view(_Recorded)
+
+
+def operations(shape: Shape) -> Counter[tuple[str, int, int]]:
+    """Rows of every matrix product, by kind and the size of its matrix, and of tanh by its width, of one forward
+    sweep over all points: noted while the network runs on NumPy arrays. A ``first product`` is one whose input
+    depends on no parameter."""
+    model, counts = shape.model, Counter()
+    parameters = {n: a.view(_Recorded) for n, a in unflatten(shape.theta("float64"), model.shapes).items()}
+    for term in build_terms(shape.pieces):
+        for block in term.blocks:
+            _Recorded.notes.clear()
+            model.output(block.points, block.layout, parameters, model.constants(block.layout), numpy_ops)
+            for kind, rows, *size in _Recorded.notes:
+                counts[kind, *size] += rows
+    return counts
+
+
+def floor_seconds(shape: Shape, dtype: str) -> float:
+    """Time of the same matrix products and tanh calls alone, each at the best rate that NumPy has in cache.
+
+    Forward, by the weights and, but for a first product, by the input; the points of the conditions count too.
+    Sines, products of branches, the activation's derivatives and sums are free.
     """
-    network, points = shape.model.network, len(shape.pieces[-1].points)
-    (residual,) = build_terms(shape.pieces[-1:])
-    (block,) = residual.blocks
-    square = [s for n, s in shape.model.shapes.items() if len(s) == 2 and s[0] == s[1]]
-    branches = len(getattr(network, "maps", [None]))
-    shared = [n for n in shape.model.shapes if n.startswith(("hidden", "layer")) and n.endswith(".weight")]
-    hidden = [n for n in shared if shape.model.shapes[n][0] == shape.model.shapes[n][1]]
-    uses = len(hidden) * branches + (len(square) - len(hidden))
-    channels = 1 + len(block.layout)
-    flops = 2 * 3 * uses * channels * points * network.width**2
-    depth = getattr(network, "depth", 0)
-    encoders = len(network.encoders(2)) // 2
-    return flops / _gemm_rate(network.width, dtype) + (
-        depth * branches + encoders
-    ) * points * network.width / _tanh_rate(network.width, dtype)
+    total = 0.0
+    for (kind, *size), rows in operations(shape).items():
+        row = _tanh_seconds(size[0], dtype) if kind == "tanh" else _product_seconds(*size, kind, dtype)
+        total += rows * row
+    return total
 
 
 def _best(call: Callable[[], object], repeat: int = 40) -> float:
@@ -136,17 +161,24 @@ def _best(call: Callable[[], object], repeat: int = 40) -> float:
     return min(times)
 
 
-def _gemm_rate(width: int, dtype: str) -> float:
-    """Flops a second of (n, width) @ (width, width), NumPy, at the best n in cache."""
-    rates = []
+@cache
+def _product_seconds(inner: int, outer: int, kind: str, dtype: str) -> float:
+    """Seconds for one row of (n, inner) @ (inner, outer), forward and backward, at the best n."""
+    times = []
     for n in (250, 500, 1000, 2000):
-        x, w = np.ones((n, width), dtype), np.ones((width, width), dtype)
-        out = np.empty_like(x)
-        rates.append(2 * n * width**2 / _best(lambda x=x, w=w, out=out: np.matmul(x, w, out=out)))
-    return max(rates)
+        x, w, z = (np.ones(size, dtype) for size in ((n, inner), (inner, outer), (n, outer)))
+        forward, by_weights, by_input = np.empty_like(z), np.empty_like(w), np.empty_like(x)
+        seconds = _best(lambda x=x, w=w, out=forward: np.matmul(x, w, out=out))
+        seconds += _best(lambda x=x, z=z, out=by_weights: np.matmul(x.T, z, out=out))
+        if kind == "product":
+            seconds += _best(lambda z=z, w=w, out=by_input: np.matmul(z, w.T, out=out))
+        times.append(seconds / n)
+    return min(times)
 
 
-def _tanh_rate(width: int, dtype: str) -> float:
+@cache
+def _tanh_seconds(width: int, dtype: str) -> float:
+    """Seconds for one row of tanh."""
     x = np.random.default_rng(0).standard_normal((1000, width)).astype(dtype)
     out = np.empty_like(x)
-    return x.size / _best(lambda: np.tanh(x, out=out))
+    return _best(lambda: np.tanh(x, out=out)) / len(x)

@@ -47,7 +47,7 @@ def test_loss_and_gradient(benchmark, backend_name, name, dtype):
         contenders["deepxde"] = deepxde_peer.loss_and_gradient(shape, dtype)
     check(contenders, dtype)
     floor = floor_seconds(shape, dtype)
-    times = alternate(contenders, rounds=15, seconds=25)
+    times = alternate(contenders, rounds=15, seconds=10)
     benchmark.extra_info |= {"shape": name, "dtype": dtype, "floor": floor, "backend": backend_name}
     benchmark.extra_info["seconds"] = {key: quartiles(value) for key, value in times.items()}
     ours = np.array(times["ours"])

@@ -29,7 +29,8 @@ class Ops:
 
     ``affine(x, w, b)`` is x @ w + b, ``join(arrays)`` puts them side by side along the last axis, and
     ``widen(array, rows)`` repeats an array (1, h) to (rows, h) and leaves one of (rows, h). The others are
-    elementwise. ``tanh_jet(value, parts, layout)`` is the namespace's own form of :meth:`Jet.tanh`, if it has one.
+    elementwise. ``tanh_layer(value, parts, layout, weight, bias)`` is the namespace's own form of
+    :meth:`Jet.tanh_layer`, if it has one.
     """
 
     tanh: Any
@@ -38,7 +39,7 @@ class Ops:
     affine: Any
     join: Any
     widen: Any
-    tanh_jet: Any = None
+    tanh_layer: Any = None
 
 
 numpy_ops = Ops(
@@ -160,10 +161,14 @@ class Jet:
         halves = self.compose(sine, cosine, -sine), self.compose(cosine, -sine, -cosine)
         return join(halves, ops)
 
+    def tanh_layer(self, weight: Any, bias: Any, ops: Ops) -> "Jet":
+        """The jet of tanh(z @ weight + bias)."""
+        if ops.tanh_layer:
+            return Jet(*ops.tanh_layer(self.value, self.parts, self.layout, weight, bias), self.layout)
+        return self.affine(weight, bias, ops).tanh(ops)
+
     def tanh(self, ops: Ops) -> "Jet":
         """The jet of tanh(z)."""
-        if ops.tanh_jet and self.parts:
-            return Jet(*ops.tanh_jet(self.value, self.parts, self.layout), self.layout)
         value = ops.tanh(self.value)
         first = 1 - value * value
         return self.compose(value, first, -2 * value * first)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from benchmarks import naive, report
-from benchmarks.shapes import SHAPES, Shape, alternate, floor_seconds
+from benchmarks.shapes import SHAPES, Shape, alternate, floor_seconds, operations
 from benchmarks.test_evaluation import check, evaluation
 
 FEW = ("points.residual.count=40", "network.width=10")
@@ -31,10 +31,20 @@ def test_a_contender_with_another_gradient_is_refused():
         check({"ours": lambda: (1.0, np.ones(3)), "wrong": lambda: (1.0, np.ones(3) * 1.01)}, "float32")
 
 
-def test_the_floor_counts_layers_channels_and_branches():
-    """Helmholtz' network sends two branches through three square layers, heat's one branch through three."""
-    heat, helmholtz = (floor_seconds(SHAPES[name], "float32") for name in ("heat", "helmholtz"))
-    assert 1.3 < helmholtz / heat < 4
+def test_the_floor_counts_every_product_of_every_channel():
+    """Heat: 10,000 points with three channels, the conditions with one; a first layer's channels are one row."""
+    found, conditions = operations(SHAPES["heat"]), sum(len(p.points) for p in SHAPES["heat"].pieces[:-1])
+    points = len(SHAPES["heat"].pieces[-1].points)
+    assert found["product", 50, 50] == 3 * (3 * points + conditions)
+    assert found["product", 50, 1] == 3 * points + conditions
+    assert found["first product", 2, 50] == points + conditions + 2
+    assert found["tanh", 50, 1] == 4 * (points + conditions)
+    assert floor_seconds(SHAPES["heat"], "float32") > 0
+
+
+def test_the_floor_counts_every_branch_and_no_frozen_frequency():
+    found = operations(SHAPES["helmholtz"])
+    assert found["product", 50, 50] % 2 == 0 and ("first product", 2, 50) not in found
 
 
 def test_contenders_take_turns():

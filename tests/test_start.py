@@ -1,5 +1,6 @@
 """Compiled programs are shared between runs, and by several at once."""
 
+import dataclasses
 import json
 import os
 import subprocess
@@ -9,8 +10,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from solvers.backends._tanh_jet import tanh_jet
-from solvers.jets import Jet, Ops, layout_for
+from solvers.backends._tanh_layer import tanh_layer
+from solvers.backends.torch import OPS
+from solvers.jets import Jet, layout_for
 from tests.conftest import ROOT
 
 COMMAND = ["-m", "solvers", "run", "heat-0.3", "mmpinn", "--backend", "jax", "--scale", "smoke", "--quiet"]
@@ -51,7 +53,7 @@ def test_several_runs_may_fill_the_cache_at_once(tmp_path):
     assert len({error_of(root, 0) for root in [*roots, tmp_path / "later"]}) == 1
 
 
-PLAIN = Ops(tanh=torch.tanh, sin=None, cos=None, affine=None, join=None, widen=None)
+PLAIN = dataclasses.replace(OPS, tanh_layer=None)
 
 
 @pytest.mark.parametrize(
@@ -62,22 +64,25 @@ PLAIN = Ops(tanh=torch.tanh, sin=None, cos=None, affine=None, join=None, widen=N
         layout_for("xt", ["x", "xt", "tt"]),
         layout_for("xt", ["xx", "xt", "tt"], {"xx": 2.0, "xt": -0.5, "tt": 3.0}),
         layout_for("x", ["x"]),
+        (),
     ],
-    ids=lambda layout: "-".join(channel.name for channel in layout),
+    ids=lambda layout: "-".join(channel.name for channel in layout) or "value",
 )
 @pytest.mark.parametrize("rows", [7, 1], ids=["points", "constant"])
-def test_tanh_by_hand_is_tanh_by_autograd(layout, rows):
+def test_the_tanh_layer_by_hand_is_that_of_autograd(layout, rows):
     """Values to rounding, derivatives by gradcheck, channels that are the same at all points among them."""
     torch.manual_seed(0)
-    value = torch.randn(7, 3, dtype=torch.float64, requires_grad=True)
-    parts = [torch.randn(rows, 3, dtype=torch.float64, requires_grad=True) for _ in layout]
-    plain = Jet(value, tuple(parts), layout).tanh(PLAIN)
-    ours, channels = tanh_jet(value, parts, layout)
+    weight, bias, value, *parts = (
+        torch.randn(size, dtype=torch.float64, requires_grad=True)
+        for size in [(2, 3), (3,), (7, 2), *((rows, 2) for _ in layout)]
+    )
+    plain = Jet(value, tuple(parts), layout).tanh_layer(weight, bias, PLAIN)
+    ours, channels = tanh_layer(value, parts, layout, weight, bias)
     for one, other in zip((ours, *channels), (plain.value, *plain.parts), strict=True):
-        torch.testing.assert_close(one, other, rtol=1e-14, atol=1e-14)
+        torch.testing.assert_close(one, other, rtol=1e-13, atol=1e-13)
 
-    def flat(value: torch.Tensor, *parts: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        result, channels = tanh_jet(value, parts, layout)
+    def flat(weight: torch.Tensor, bias: torch.Tensor, value: torch.Tensor, *parts: torch.Tensor):
+        result, channels = tanh_layer(value, parts, layout, weight, bias)
         return (result, *channels)
 
-    assert torch.autograd.gradcheck(flat, (value, *parts))
+    assert torch.autograd.gradcheck(flat, (weight, bias, value, *parts))

@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from solvers.backends._tanh_jet import tanh_jet
+from solvers.backends._memory import keep_freed_memory
+from solvers.backends._tanh_layer import tanh_layer
 from solvers.backends.base import AdamOptions, Backend, Batches, Evaluation, LbfgsOptions, LbfgsStep, Trace
 from solvers.jets import Layout, Ops
 from solvers.networks.base import unflatten
@@ -23,7 +24,7 @@ OPS = Ops(
     affine=lambda x, w, b: torch.addmm(b, x, w),
     join=lambda arrays: torch.cat(arrays, dim=-1),
     widen=lambda array, rows: array.expand(rows, -1),
-    tanh_jet=tanh_jet,
+    tanh_layer=tanh_layer,
 )
 PREDICTED_AT_ONCE = 8192
 Tensor = torch.Tensor
@@ -40,6 +41,8 @@ class TorchBackend(Backend):
         super().__init__(*args, **options)
         torch.set_num_threads(1)  # one run, one thread
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        if self.device.type == "cpu":
+            keep_freed_memory()
         self._by_layout: dict[Layout, dict[str, Tensor]] = {}
         self._chunk = self.chunk_size if self.device.type == "cpu" else None
         self._data = [

@@ -119,7 +119,7 @@ def gated(
     2021); U and V are tanh layers of the inputs."""
 
     def layer(jet: Jet, name: str) -> Jet:
-        return jet.affine(parameters[f"{name}.weight"], parameters[f"{name}.bias"], ops).tanh(ops)
+        return jet.tanh_layer(parameters[f"{name}.weight"], parameters[f"{name}.bias"], ops)
 
     u, v = (layer(inputs, name) for name in encoders)
     difference = u - v

@@ -47,5 +47,5 @@ class Dense(Network):
         """tanh layers, then a linear one."""
         jet = inputs
         for i in range(self.depth):
-            jet = jet.affine(parameters[f"layer{i}.weight"], parameters[f"layer{i}.bias"], ops).tanh(ops)
+            jet = jet.tanh_layer(parameters[f"layer{i}.weight"], parameters[f"layer{i}.bias"], ops)
         return jet.affine(parameters[f"layer{self.depth}.weight"], parameters[f"layer{self.depth}.bias"], ops)

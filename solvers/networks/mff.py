@@ -87,7 +87,7 @@ class Mff(Network):
     def _hidden(self, branch: int, feature: Jet, parameters: Mapping[str, Any], ops: Ops) -> Jet:
         jet = feature
         for i in range(self.depth):
-            jet = jet.affine(parameters[f"hidden{i}.weight"], parameters[f"hidden{i}.bias"], ops).tanh(ops)
+            jet = jet.tanh_layer(parameters[f"hidden{i}.weight"], parameters[f"hidden{i}.bias"], ops)
         return jet
 
     def _merged(self, branches: Sequence[Jet], ops: Ops) -> Jet:
