@@ -4,7 +4,6 @@ An archived run has the files of a run (:mod:`solvers.record`), smaller, and ``a
 left out and holds the checksums of the rest. ``run.json`` is copied as it is.
 """
 
-import hashlib
 import json
 import shutil
 import tempfile
@@ -21,7 +20,7 @@ from safetensors.numpy import load_file, save_file
 from solvers.jets import numpy_ops
 from solvers.networks.base import unflatten
 from solvers.provenance import text_hash
-from solvers.record import FILES, RecordError, RunRecord, read_fields, read_history, read_run
+from solvers.record import RecordError, RunRecord, check_files, read_fields, read_history, read_run, sha256
 from solvers.run import build_model, run_folder
 from solvers.sampling import uniform_grid
 from solvers.spec import StrictModel
@@ -54,9 +53,7 @@ def check_run(folder: Path) -> RunRecord:
     prediction that it saved.
     """
     record = read_run(folder)
-    for name in FILES:
-        if not (folder / name).is_file():
-            raise RecordError(f"{folder / name}: is missing")
+    check_files(folder, record)
     origin = record.provenance
     if origin.spec_hash != text_hash(json.loads((folder / "run.json").read_text(encoding="utf-8"))["spec"]):
         raise RecordError(f"{folder / 'run.json'}: spec: its hash is not {origin.spec_hash}; was it edited?")
@@ -110,7 +107,7 @@ def archive_run(folder: Path, root: Path = ARCHIVE, replace: bool = False) -> Pa
         made = Path(name) / target.name
         made.mkdir()
         left_out = _thin(folder, made)
-        sums = {path.name: _sha256(path) for path in sorted(made.iterdir())}
+        sums = {path.name: sha256(path.read_bytes()) for path in sorted(made.iterdir())}
         now = datetime.now(UTC).isoformat(timespec="seconds")
         note = ArchiveRecord(archived=now, left_out=left_out, sha256=sums)
         (made / "archive.json").write_text(note.model_dump_json(indent=2) + "\n", encoding="utf-8")
@@ -170,10 +167,6 @@ def verify(folder: Path) -> ArchiveRecord:
     except (OSError, ValidationError, json.JSONDecodeError) as error:
         raise RecordError(f"{path}: not a readable note of an archived run: {error}") from None
     for name, expected in note.sha256.items():
-        if not (folder / name).is_file() or _sha256(folder / name) != expected:
+        if not (folder / name).is_file() or sha256((folder / name).read_bytes()) != expected:
             raise RecordError(f"{folder / name}: is not the file that was archived (SHA-256 {expected[:16]}...)")
     return note
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import logging
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -13,10 +14,12 @@ from rich.table import Column, Table
 import problems
 from solvers import backends, balancing, networks, optimizers
 from solvers.archive import ARCHIVE, archive_run
+from solvers.checkpoint import INTERVAL
 from solvers.configuration import ROOT, Catalogue, ConfigurationError
+from solvers.monitor import Silent
 from solvers.progress import LiveDisplay
 from solvers.record import RecordError, RunRecord
-from solvers.run import run, run_folder
+from solvers.run import Conditions, give_up, run, run_folder
 
 __all__ = ["main"]
 
@@ -45,6 +48,20 @@ def _parser() -> argparse.ArgumentParser:
         "--results", type=Path, default=Path("results"), help="root of the results (default: results)"
     )
     one.add_argument("--quiet", action="store_true", help="no progress")
+    one.add_argument(
+        "--time-limit",
+        type=_positive,
+        metavar="SECONDS",
+        help="end the run after so many seconds; with a longer limit it goes on from there",
+    )
+    one.add_argument(
+        "--checkpoint-interval",
+        type=_positive,
+        default=INTERVAL,
+        metavar="SECONDS",
+        help=f"seconds between checkpoints inside a stage (default: {INTERVAL:g})",
+    )
+    one.add_argument("--give-up", metavar="REASON", help=argparse.SUPPRESS)  # see solvers.supervisor
     kept = commands.add_parser("archive", help="check finished runs, thin them and put them into the archive")
     kept.add_argument("folders", nargs="+", type=Path, metavar="RUN", help="directory of a run")
     kept.add_argument("--to", type=Path, default=ARCHIVE, help=f"root of the archive (default: {ARCHIVE})")
@@ -54,9 +71,16 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _positive(text: str) -> float:
+    seconds = float(text)
+    if not 0 < seconds < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text}: must be more than 0 seconds")
+    return seconds
+
+
 def main(arguments: Sequence[str] | None = None, pinned_core: int | None = None) -> int:
-    """Run the command line; 2 for a mistake in the configuration or a run that cannot be archived, else 0, also
-    if the run diverged."""
+    """Run the command line; 2 for a mistake in the configuration or a run that cannot be archived or
+    written, else 0, also if the run failed."""
     options = _parser().parse_args(arguments)
     catalogue = Catalogue(options.catalogue)
     try:
@@ -87,14 +111,19 @@ def _run(catalogue: Catalogue, options: argparse.Namespace, pinned_core: int | N
     )
     folder = run_folder(spec, options.results)
     console = Console(stderr=True)
+    logging.basicConfig(format="%(message)s")
+    if options.give_up:
+        return _summarise(give_up(spec, folder, options.give_up), folder, console)
     with ExitStack() as stack:
-        display = None if options.quiet else stack.enter_context(LiveDisplay(spec, console))
-        record = run(spec, folder, display, pinned_core)
+        display = Silent() if options.quiet else stack.enter_context(LiveDisplay(spec, console))
+        conditions = Conditions(display, pinned_core, options.checkpoint_interval, options.time_limit)
+        record = run(spec, folder, conditions)
     _summarise(record, folder, console)
 
 
 def _summarise(record: RunRecord, folder: Path, console: Console) -> None:
-    error = "not finite" if record.last.rel_l2 is None else f"{record.last.rel_l2:.3e}"
+    known = record.last is not None and record.last.rel_l2 is not None
+    error = f"{record.last.rel_l2:.3e}" if known else "unknown"
     console.print(
         f"{record.status}: relative L2 error {error} after {record.iterations} iterations, "
         f"{record.function_evaluations} evaluations, {record.seconds['training']:.1f} s of training\n"

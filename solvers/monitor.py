@@ -1,7 +1,7 @@
 """What a run sees of itself: counts, history, the best iterate, and whether it has diverged."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
@@ -76,12 +76,38 @@ class Monitor:
     _place: dict[str, Any] = field(default_factory=dict)
     _first_objective: float | None = None
 
+    @property
+    def columns(self) -> list[str]:
+        """Names of a row's entries."""
+        kinds = [f"{kind}.{term}" for term in self.terms for kind in ("term", "weight", "gradient_norm")]
+        place = ["level", "stage", "optimizer"]
+        return [*place, "iteration", "evaluation", "seconds", "objective", "rel_l2", *kinds]
+
     def begin_stage(self, level: int, stage: int, optimizer: str) -> None:
         """A stage starts; the best iterate is sought anew at each level, where the objective changes."""
         if self._place.get("level") != level:
             self.best = self._first_objective = None
         self._place = {"level": level, "stage": stage, "optimizer": optimizer}
         self.stage = Counts()
+
+    def state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        """For a checkpoint: numbers and texts, and arrays."""
+        data = {
+            "rows": self.rows,
+            "total": asdict(self.total),
+            "stage": asdict(self.stage),
+            "place": self._place,
+            "first_objective": self._first_objective,
+            "best": self.best and [self.best.iteration, self.best.objective],
+        }
+        return data, {"best": self.best.theta} if self.best else {}
+
+    def restore(self, data: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> None:
+        """Take over what :meth:`state` gave."""
+        self.rows = list(data["rows"])
+        self.total, self.stage = Counts(**data["total"]), Counts(**data["stage"])
+        self._place, self._first_objective = dict(data["place"]), data["first_objective"]
+        self.best = Best(arrays["best"], *data["best"]) if data["best"] else None
 
     def count(self, iterations: int = 0, evaluations: int = 0) -> None:
         """Count for the stage and for the run."""

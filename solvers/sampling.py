@@ -101,6 +101,11 @@ class Minibatches:
     model: Model
     sources: Sequence[Source]
 
+    @property
+    def generators(self) -> list[np.random.Generator]:
+        """What the points are drawn with."""
+        return [source.rng for source in self.sources]
+
     def draw(self, steps: int) -> list[list[dict[str, np.ndarray]]]:
         """By term and block: the arrays of :func:`solvers.terms.block_arrays` with a leading axis of steps."""
         terms = build_terms([piece for source in self.sources for piece in source.draw(steps)])

@@ -2,7 +2,7 @@
 
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 __all__ = ["Stopwatch"]
@@ -39,3 +39,19 @@ class Stopwatch:
         """Wall seconds of a phase so far, a running one included."""
         self._settle()
         return self.wall[name]
+
+    def total(self) -> float:
+        """Wall seconds of all phases so far."""
+        self._settle()
+        return sum(self.wall.values())
+
+    def state(self) -> dict[str, dict[str, float]]:
+        """For a checkpoint."""
+        self._settle()
+        return {"wall": dict(self.wall), "cpu": dict(self.cpu)}
+
+    def add(self, state: Mapping[str, Mapping[str, float]]) -> None:
+        """Count the time of an earlier process too."""
+        for mine, other in ((self.wall, state["wall"]), (self.cpu, state["cpu"])):
+            for name, seconds in other.items():
+                mine[name] += seconds

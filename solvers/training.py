@@ -1,16 +1,24 @@
-"""Multi-level training: levels in order, and in each level its optimizer stages."""
+"""Multi-level training: levels in order, and in each level its optimizer stages; taken up where it was killed."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Protocol
 
 import numpy as np
 
 from solvers.backends.base import Backend
 from solvers.monitor import Diverged, Monitor
-from solvers.optimizers.base import Job, Optimizer, Outcome, StopReason
+from solvers.optimizers.base import Job, Memory, Midway, Optimizer, Outcome, StopReason
 from solvers.sampling import Minibatches
 
-__all__ = ["Level", "StageResult", "Training", "train"]
+__all__ = ["Keeper", "Level", "Restart", "Snapshot", "StageResult", "Training", "train"]
+
+ENDS = {
+    StopReason.DIVERGED: "diverged",
+    StopReason.TIME_LIMIT: "time-limit",
+    StopReason.OUT_OF_MEMORY: "out-of-memory",
+}
+"""The stop reasons that end the run, and the status they give it."""
 
 
 @dataclass(frozen=True)
@@ -36,12 +44,184 @@ class StageResult:
 
 
 @dataclass(frozen=True)
+class Restart:
+    """Where a run was taken up again after its process ended. ``exact``: as if it had not been interrupted;
+    else its optimizer started there anew, with an empty memory."""
+
+    iteration: int
+    stage: int
+    optimizer: str
+    exact: bool
+
+
+@dataclass(frozen=True)
 class Training:
-    """The last iterate (P,) and the stages that were run; ``diverged`` is the reason if it did."""
+    """The last iterate (P,), the stages that were run, and how it ended: ``finished`` or what cut it short."""
 
     theta: np.ndarray
     stages: tuple[StageResult, ...]
-    diverged: str | None
+    status: str
+    reason: str
+    restarts: tuple[Restart, ...] = ()
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The state of a run: ``data`` for JSON, and arrays."""
+
+    data: Mapping[str, Any]
+    arrays: Mapping[str, np.ndarray]
+
+
+class Keeper(Protocol):
+    """Where snapshots are kept: :class:`solvers.checkpoint.Checkpoints`."""
+
+    def load(self) -> Snapshot | None:
+        """The one to go on from, if there is one."""
+
+    def due(self) -> bool:
+        """Whether it is time for the next one."""
+
+    def save(self, snapshot: Snapshot) -> None:
+        """Keep it in the place of the last."""
+
+    def note(self, iteration: int, planned: int, seconds: float) -> None:
+        """Say how far the run is."""
+
+
+class _OutOfTime(Exception):
+    """The run's time limit was reached."""
+
+
+@dataclass
+class _Course:
+    """Training under way: everything that a checkpoint must hold, and what it is made with."""
+
+    backend: Backend
+    levels: Sequence[Level]
+    monitor: Monitor
+    rng: np.random.Generator
+    minibatches: Minibatches | None
+    checkpoints: Keeper | None
+    time_limit: float | None
+    theta: np.ndarray
+    coefficients: np.ndarray = field(default_factory=lambda: np.empty(0))
+    results: list[StageResult] = field(default_factory=list)
+    restarts: list[Restart] = field(default_factory=list)
+    started: float = 0.0
+
+    def __post_init__(self):
+        self.stages = [
+            (i, name, optimizer) for i, level in enumerate(self.levels) for name, optimizer in level.stages
+        ]
+        self.planned = sum(optimizer.iterations for _, _, optimizer in self.stages)
+
+    def run(self) -> Training:
+        """All stages that are left."""
+        midway = self._take_up()
+        for level, name, optimizer in self.stages[len(self.results) :]:
+            outcome = self._stage(level, name, optimizer, midway)
+            midway = None
+            if outcome.reason in ENDS:
+                return self._ended(ENDS[outcome.reason], outcome.message)
+        with self.monitor.stopwatch.phase("monitoring"):
+            self.monitor.record_now(self.theta, self.backend.evaluate(self.theta, self.coefficients))
+        return self._ended("finished", self.results[-1].reason.explanation)
+
+    def _ended(self, status: str, reason: str) -> Training:
+        return Training(self.theta, tuple(self.results), status, reason, tuple(self.restarts))
+
+    def _stage(self, level: int, name: str, optimizer: Optimizer, midway: Midway | None) -> Outcome:
+        stopwatch = self.monitor.stopwatch
+        if midway is None:
+            if not self.results or self.results[-1].level != level:
+                rule, exponents = self.backend.balancing, self.levels[level].exponents
+                self.coefficients = rule.coefficients(self.backend.sizes, exponents, self.rng)
+            self.monitor.begin_stage(level, len(self.results), name)
+            self.started = stopwatch.seconds("training")
+        job = Job(self.backend, self.coefficients, self.monitor, self.minibatches)
+        job.reached = lambda theta, memory: self._reached(job, theta, memory)
+        with stopwatch.phase("training"):
+            outcome = self._minimise(optimizer, job, midway)
+        self.theta, self.coefficients = outcome.theta, job.coefficients
+        counts = self.monitor.stage
+        seconds = stopwatch.seconds("training") - self.started
+        self.results.append(StageResult(level, name, **asdict(counts), seconds=seconds, **_ending(outcome)))
+        if outcome.reason not in ENDS:
+            self._save(self.theta, None)
+        return outcome
+
+    def _minimise(self, optimizer: Optimizer, job: Job, midway: Midway | None) -> Outcome:
+        """The stage's outcome. One that diverges, or has no memory left, keeps the parameters it started from."""
+        try:
+            return optimizer.minimise(job, self.theta, midway)
+        except Diverged as problem:
+            return Outcome(self.theta, StopReason.DIVERGED, str(problem))
+        except _OutOfTime as problem:
+            return Outcome(self.theta, StopReason.TIME_LIMIT, str(problem))
+        except Exception as problem:
+            if not self.backend.out_of_memory(problem):
+                raise
+            return Outcome(self.theta, StopReason.OUT_OF_MEMORY, str(problem).splitlines()[0])
+
+    def _reached(self, job: Job, theta: np.ndarray, memory: Callable[[], Memory]) -> None:
+        """An iterate to go on from: keep it if it is time, and end the run if its time is up."""
+        seconds = self.monitor.stopwatch.total()
+        over = self.time_limit is not None and seconds > self.time_limit
+        if self.checkpoints:
+            self.checkpoints.note(self.monitor.total.iterations, self.planned, seconds)
+            if over or self.checkpoints.due():
+                self.coefficients = job.coefficients
+                self._save(theta, memory())
+        if over:
+            self.theta = theta.astype(self.backend.dtype)
+            raise _OutOfTime(f"{self.time_limit:g} s are over at iteration {self.monitor.total.iterations}")
+
+    def _save(self, theta: np.ndarray, memory: Memory | None) -> None:
+        """A checkpoint: inside a stage with the optimizer's ``memory``, or behind one."""
+        if not self.checkpoints:
+            return
+        with self.monitor.stopwatch.phase("checkpoints"):
+            data, arrays = self.monitor.state()
+            inside = None if memory is None else sorted(memory)
+            generators = [self.rng, *(self.minibatches.generators if self.minibatches else [])]
+            state = {
+                "monitor": data,
+                "inside": inside,
+                "results": [asdict(result) for result in self.results],
+                "restarts": [asdict(restart) for restart in self.restarts],
+                "generators": [generator.bit_generator.state for generator in generators],
+                "started": self.started,
+                "clock": self.monitor.stopwatch.state(),
+            }
+            kept = {"theta": theta, "coefficients": self.coefficients}
+            kept |= {f"monitor.{name}": array for name, array in arrays.items()}
+            kept |= {f"memory.{name}": array for name, array in (memory or {}).items()}
+            self.checkpoints.save(Snapshot(state, {n: np.array(a, order="C") for n, a in kept.items()}))
+
+    def _take_up(self) -> Midway | None:
+        """Go on from the checkpoint, if there is one; where in a stage that is."""
+        snapshot = self.checkpoints.load() if self.checkpoints else None
+        if snapshot is None:
+            return None
+        data, arrays = snapshot.data, snapshot.arrays
+        self.monitor.restore(data["monitor"], _under("monitor.", arrays))
+        self.monitor.stopwatch.add(data["clock"])
+        self.results = [_result(each) for each in data["results"]]
+        self.restarts = [Restart(**each) for each in data["restarts"]]
+        self.started = data["started"]
+        for generator, state in zip(
+            [self.rng, *(self.minibatches.generators if self.minibatches else [])], data["generators"], strict=True
+        ):
+            generator.bit_generator.state = state
+        self.theta, self.coefficients = arrays["theta"], arrays["coefficients"]
+        exact = data["inside"] is None or bool(data["inside"])
+        place = len(self.results) - (data["inside"] is None)
+        self.restarts.append(Restart(self.monitor.total.iterations, place, self.stages[place][1], exact))
+        if data["inside"] is None:
+            return None
+        counts = self.monitor.stage
+        return Midway(counts.iterations, counts.function_evaluations, _under("memory.", arrays))
 
 
 def train(
@@ -51,48 +231,28 @@ def train(
     monitor: Monitor,
     rng: np.random.Generator,
     minibatches: Minibatches | None = None,
+    checkpoints: Keeper | None = None,
+    time_limit: float | None = None,
 ) -> Training:
-    """Train from ``theta`` (P,) through all levels, ending early only if the run diverges. ``rng`` is for
-    balancing rules that start at random.
+    """Train from ``theta`` (P,) through all levels, ending early only if the run diverges, if memory is short or
+    after ``time_limit`` seconds of the run. ``rng`` is for balancing rules that start at random.
 
     A stage that merely cannot go on (a line search without a decrease) hands over to the next one, as the
     authors' code does. A stage that diverges keeps the parameters it started from.
+
+    With ``checkpoints``, training that was interrupted goes on: exactly, but for L-BFGS inside a stage, which
+    starts anew from the iterate that was kept.
     """
-    results: list[StageResult] = []
-    for number, level in enumerate(levels):
-        coefficients = backend.balancing.coefficients(backend.sizes, level.exponents, rng)
-        job = Job(backend, coefficients, monitor, minibatches)
-        for name, optimizer in level.stages:
-            monitor.begin_stage(number, len(results), name)
-            started = monitor.stopwatch.seconds("training")
-            with monitor.stopwatch.phase("training"):
-                outcome = _run_stage(optimizer, job, theta)
-            theta = outcome.theta
-            seconds = monitor.stopwatch.seconds("training") - started
-            results.append(_result(number, name, monitor, seconds, outcome))
-            if outcome.reason is StopReason.DIVERGED:
-                return Training(theta, tuple(results), outcome.message)
-    with monitor.stopwatch.phase("monitoring"):
-        monitor.record_now(theta, backend.evaluate(theta, job.coefficients))
-    return Training(theta, tuple(results), None)
+    return _Course(backend, levels, monitor, rng, minibatches, checkpoints, time_limit, theta).run()
 
 
-def _run_stage(optimizer: Optimizer, job: Job, theta: np.ndarray) -> Outcome:
-    try:
-        return optimizer.minimise(job, theta)
-    except Diverged as problem:
-        return Outcome(theta, StopReason.DIVERGED, str(problem))
+def _ending(outcome: Outcome) -> dict[str, Any]:
+    return {"reason": outcome.reason, "message": outcome.message}
 
 
-def _result(level: int, name: str, monitor: Monitor, seconds: float, outcome: Outcome) -> StageResult:
-    counts = monitor.stage
-    return StageResult(
-        level,
-        name,
-        counts.iterations,
-        counts.function_evaluations,
-        counts.gradient_evaluations,
-        seconds,
-        outcome.reason,
-        outcome.message,
-    )
+def _result(data: Mapping[str, Any]) -> StageResult:
+    return StageResult(**{**data, "reason": StopReason(data["reason"])})
+
+
+def _under(prefix: str, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}

@@ -9,7 +9,7 @@ from safetensors.numpy import load_file, save_file
 
 from solvers import cli
 from solvers.archive import ARCHIVE, MOST_BYTES, archive_run, check_run, verify
-from solvers.record import RecordError, read_fields, read_history, read_run
+from solvers.record import RecordError, checksum_of, read_fields, read_history, read_run, sha256
 from solvers.run import run, run_folder
 from tests.conftest import ROOT, smoke_spec
 from workflow.analysis.figures import FIGURES, read_runs
@@ -26,9 +26,11 @@ def finished_run(folder: Path, method: tuple[str, str] = ("heat-0.3", "mmpinn"),
 
 
 def edit(folder: Path, change) -> None:
+    """Change the record and all checksums, so that nothing but its sense is wrong."""
     data = json.loads((folder / "run.json").read_text())
     change(data)
-    (folder / "run.json").write_text(json.dumps(data))
+    data["sha256"] = {name: sha256((folder / name).read_bytes()) for name in data["sha256"]}
+    (folder / "run.json").write_text(json.dumps(data | {"checksum": checksum_of(data)}))
 
 
 @pytest.mark.parametrize("method", [("heat-0.3", "mmpinn"), ("poisson-4-150", "mff"), ("helmholtz-1-8", "mff")])
@@ -78,16 +80,17 @@ def spoil_weights(folder: Path) -> None:
     arrays = load_file(folder / "weights.safetensors")
     arrays["last/layer0.weight"] = arrays["last/layer0.weight"] + np.float32(0.1)
     save_file(arrays, folder / "weights.safetensors")
+    edit(folder, lambda data: None)
 
 
 @pytest.mark.parametrize(
     ("damage", "words"),
     [
-        (lambda f: (f / "weights.safetensors").unlink(), "weights.safetensors: is missing"),
-        (lambda f: (f / "weights.safetensors").write_bytes(b"no"), "not readable weights"),
-        (lambda f: (f / "fields.npz").write_bytes(b"no"), "not readable fields"),
-        (lambda f: (f / "history.parquet").write_bytes(b"no"), "not a readable history"),
-        (lambda f: (f / "run.json").write_text("{"), "not a run of schema"),
+        (lambda f: (f / "weights.safetensors").unlink(), "weights.safetensors: cannot be read"),
+        (lambda f: (f / "weights.safetensors").write_bytes(b"no"), r"weights.safetensors: is not the file"),
+        (lambda f: (f / "fields.npz").write_bytes(b"no"), r"fields.npz: is not the file"),
+        (lambda f: (f / "history.parquet").write_bytes(b"no"), r"history.parquet: is not the file"),
+        (lambda f: (f / "run.json").write_text("{"), "is damaged: not JSON"),
         (lambda f: edit(f, lambda d: d["provenance"].update(commit=None)), "in no commit"),
         (lambda f: edit(f, lambda d: d["provenance"].update(uncommitted_changes=True)), "in no commit"),
         (lambda f: edit(f, lambda d: d["spec"].update(seed=7)), "was it edited"),

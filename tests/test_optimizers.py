@@ -162,7 +162,7 @@ def test_training_ends_normally_when_a_stage_diverges():
         Level({"residual": 3.0}, [("adam", Adam(iterations=20, learning_rate=1e6)), ("adam", Adam(iterations=5))])
     ]
     training = train(job.backend, levels, theta, job.monitor, RNG)
-    assert training.diverged
+    assert training.status == "diverged"
     assert [stage.reason for stage in training.stages] == [StopReason.DIVERGED]
     np.testing.assert_array_equal(training.theta, theta)
 

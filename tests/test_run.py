@@ -177,10 +177,21 @@ def test_overridden_runs_have_a_folder_of_their_own():
     assert len(names) == 2 and all(len(name) < 200 for name in names)
 
 
-@pytest.mark.parametrize("damage", ['{"status": "finished"}', "", "{", '{"schema_version": 99}'])
-def test_damaged_records_are_named(tmp_path, damage):
-    (tmp_path / "run.json").write_text(damage)
-    with pytest.raises(RecordError, match=r"run\.json: not a run of schema 1"):
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        ('{"status": "finished"}', "schema_version null: must be 1 or 2"),
+        ('{"schema_version": 99}', "schema_version 99: must be 1 or 2"),
+        ('{"schema_version": 2}', "not a run of schema 2"),
+        ("[2]", "schema_version null"),
+        ("", "is damaged: not JSON"),
+        ("{", "is damaged: not JSON"),
+        ("\udcff", "is damaged: not JSON"),
+    ],
+)
+def test_damaged_records_are_named(tmp_path, damage, words):
+    (tmp_path / "run.json").write_bytes(damage.encode(errors="surrogateescape"))
+    with pytest.raises(RecordError, match=rf"run\.json: {words}"):
         read_run(tmp_path)
 
 

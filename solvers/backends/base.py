@@ -5,7 +5,7 @@ Everything else follows: the objective of a balancing rule is a function of the 
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar
@@ -154,8 +154,20 @@ class Backend(ABC):
         """u at ``points`` (N, d): (N,)."""
 
     @abstractmethod
-    def start_adam(self, trained: np.ndarray, options: AdamOptions) -> Any:
-        """The optimizer's state at its first step: opaque, to be handed to :meth:`adam_steps`."""
+    def start_adam(
+        self, trained: np.ndarray, options: AdamOptions, memory: Mapping[str, np.ndarray] | None = None
+    ) -> Any:
+        """The optimizer's state at its first step, or with the ``memory`` it had: opaque, to be handed to
+        :meth:`adam_steps`."""
+
+    @abstractmethod
+    def adam_memory(self, state: Any) -> dict[str, np.ndarray]:
+        """What Adam remembers beside what it trains: ``first`` and ``second`` moments, and its ``count``."""
+
+    @classmethod
+    def out_of_memory(cls, error: Exception) -> bool:
+        """Whether an error says that memory is short."""
+        return isinstance(error, MemoryError)
 
     @abstractmethod
     def adam_steps(

@@ -4,7 +4,7 @@ Compiled programs are kept on disk and shared by all runs on one kind of process
 """
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # several runs may share one GPU
@@ -174,11 +174,32 @@ class JaxBackend(Backend):
             predicted.append(np.asarray(values)[: len(part)])
         return self.model.solution(np.concatenate(predicted), points)
 
-    def start_adam(self, trained: np.ndarray, options: AdamOptions) -> Any:
+    def start_adam(
+        self, trained: np.ndarray, options: AdamOptions, memory: Mapping[str, np.ndarray] | None = None
+    ) -> Any:
         """What is trained, optax state and the transformation itself."""
         adam = optax.scale_by_adam(options.beta1, options.beta2, options.epsilon)
         trained = self._cast(trained)
-        return trained, adam.init(trained), adam, options
+        state = adam.init(trained)
+        if memory:
+            count = jnp.asarray(memory["count"], state.count.dtype)
+            state = state._replace(count=count, mu=self._cast(memory["first"]), nu=self._cast(memory["second"]))
+        return trained, state, adam, options
+
+    def adam_memory(self, state: Any) -> dict[str, np.ndarray]:
+        """Those of optax."""
+        memory = state[1]
+        return {
+            "count": np.array(memory.count),
+            "first": np.array(memory.mu),
+            "second": np.array(memory.nu),
+        }
+
+    @classmethod
+    def out_of_memory(cls, error: Exception) -> bool:
+        """XLA's word for it is RESOURCE_EXHAUSTED."""
+        exhausted = isinstance(error, jax.errors.JaxRuntimeError) and "RESOURCE_EXHAUSTED" in str(error)
+        return exhausted or super().out_of_memory(error)
 
     def adam_steps(
         self, state: Any, rates: np.ndarray, coefficients: np.ndarray, batches: Batches | None = None

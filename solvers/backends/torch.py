@@ -1,6 +1,6 @@
 """PyTorch backend: reverse mode over jets, chunk by chunk, on one flat parameter vector."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -156,12 +156,32 @@ class TorchBackend(Backend):
             predicted.append(output.value[:, 0].cpu().numpy())
         return self.model.solution(np.concatenate(predicted), points)
 
-    def start_adam(self, trained: np.ndarray, options: AdamOptions) -> Any:
+    def start_adam(
+        self, trained: np.ndarray, options: AdamOptions, memory: Mapping[str, np.ndarray] | None = None
+    ) -> Any:
         """The parameter and ``torch.optim.Adam`` on it; its first use imports torch's compiler, unasked."""
         parameter = torch.nn.Parameter(self._cast(trained))
         betas = (options.beta1, options.beta2)
         with self.stopwatch.phase("compile"):
-            return parameter, torch.optim.Adam([parameter], lr=1.0, betas=betas, eps=options.epsilon)
+            adam = torch.optim.Adam([parameter], lr=1.0, betas=betas, eps=options.epsilon)
+        if memory:
+            count = torch.tensor(float(memory["count"]))
+            moments = {"exp_avg": self._cast(memory["first"]), "exp_avg_sq": self._cast(memory["second"])}
+            adam.state[parameter] = {"step": count, **moments}
+        return parameter, adam
+
+    def adam_memory(self, state: Any) -> dict[str, np.ndarray]:
+        """Those of ``torch.optim.Adam``, which has them after its first step."""
+        parameter, adam = state
+        own = adam.state[parameter]
+        moments = (own[name].cpu().numpy().copy() for name in ("exp_avg", "exp_avg_sq"))
+        return dict(zip(("first", "second"), moments, strict=True)) | {"count": np.array(float(own["step"]))}
+
+    @classmethod
+    def out_of_memory(cls, error: Exception) -> bool:
+        """On a GPU an error of its own; on a CPU one among others."""
+        cpu = isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
+        return cpu or isinstance(error, torch.OutOfMemoryError) or super().out_of_memory(error)
 
     def adam_steps(
         self, state: Any, rates: np.ndarray, coefficients: np.ndarray, batches: Batches | None = None

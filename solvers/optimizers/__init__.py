@@ -1,9 +1,9 @@
 """Optimizer stages, one file each."""
 
 from problems.plugins import load_plugin, plugin_names
-from solvers.optimizers.base import Job, Optimizer, Outcome, StopReason
+from solvers.optimizers.base import Job, Midway, Optimizer, Outcome, StopReason
 
-__all__ = ["Job", "Optimizer", "Outcome", "StopReason", "load", "names"]
+__all__ = ["Job", "Midway", "Optimizer", "Outcome", "StopReason", "load", "names"]
 
 
 def names() -> list[str]:

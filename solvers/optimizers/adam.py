@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from solvers.backends.base import AdamOptions, Batches, Trace
-from solvers.optimizers.base import Job, Optimizer, Outcome, StopReason
+from solvers.optimizers.base import Job, Midway, Optimizer, Outcome, StopReason
 
 __all__ = ["Adam"]
 
@@ -40,13 +40,16 @@ class Adam(Optimizer):
         """The learning rate of every step, (iterations,)."""
         return self.learning_rate * self.decay_rate ** (np.arange(self.iterations) / self.decay_steps)
 
-    def minimise(self, job: Job, theta: np.ndarray) -> Outcome:
+    def minimise(self, job: Job, theta: np.ndarray, midway: Midway | None = None) -> Outcome:
         """All steps, in blocks of the history's interval; the row of a block is its first iterate."""
         backend, monitor = job.backend, job.monitor
         options = AdamOptions(self.beta1, self.beta2, self.epsilon)
-        state = backend.start_adam(backend.joined(theta, job.coefficients), options)
-        rates = self.rates()
+        memory = midway.memory if midway else None
+        state = backend.start_adam(backend.joined(theta, job.coefficients), options, memory)
+        rates, done = self.rates(), midway.iterations if midway else 0
         for start, stop in self._blocks(monitor.every, backend.balancing.update_every):
+            if stop <= done:
+                continue
             counts = monitor.total.iterations, monitor.total.function_evaluations + 1
             seconds = monitor.stopwatch.seconds("training")
             batches = job.minibatches.draw(stop - start) if job.minibatches else None
@@ -57,6 +60,7 @@ class Adam(Optimizer):
             monitor.check(trace, before=stop - start)
             theta, job.coefficients = backend.parted(backend.adam_trained(state), job.coefficients)
             self._update(job, theta, stop - 1, batches)
+            job.reached(theta, lambda state=state: backend.adam_memory(state))
         return Outcome(theta, StopReason.ITERATION_LIMIT, f"{self.iterations} steps made")
 
     def _blocks(self, every: int, update_every: int | None) -> Iterator[tuple[int, int]]:

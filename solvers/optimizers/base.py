@@ -1,6 +1,7 @@
 """What an optimizer stage must give, and why a stage can stop."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import ClassVar
@@ -11,7 +12,7 @@ from solvers.backends.base import Backend
 from solvers.monitor import Monitor
 from solvers.sampling import Minibatches
 
-__all__ = ["Job", "Optimizer", "Outcome", "StopReason"]
+__all__ = ["Job", "Memory", "Midway", "Optimizer", "Outcome", "StopReason"]
 
 
 class StopReason(StrEnum):
@@ -23,6 +24,8 @@ class StopReason(StrEnum):
     NO_DECREASE = "no-decrease"
     LINE_SEARCH = "line-search"
     DIVERGED = "diverged"
+    TIME_LIMIT = "time-limit"
+    OUT_OF_MEMORY = "out-of-memory"
 
     @property
     def explanation(self) -> str:
@@ -38,18 +41,41 @@ _EXPLANATIONS = {
     " in float32, not convergence",
     StopReason.LINE_SEARCH: "the line search found no lower objective",
     StopReason.DIVERGED: "a term or gradient was not finite, or the sum of the terms grew beyond the limit",
+    StopReason.TIME_LIMIT: "the run's time limit was reached",
+    StopReason.OUT_OF_MEMORY: "there was not enough memory",
 }
+
+
+Memory = Mapping[str, np.ndarray]
+
+
+def _go_on(theta: np.ndarray, memory: Callable[[], Memory]) -> None:
+    """Nothing is kept."""
 
 
 @dataclass
 class Job:
     """What the stages of a level work on: a backend, the balancing coefficients, which some rules change on the
-    way, the run's monitor, and fresh points for each Adam step if the run wants them."""
+    way, the run's monitor, and fresh points for each Adam step if the run wants them.
+
+    An optimizer calls ``reached`` with each iterate from which it could go on, and a function that gives the
+    arrays it would need for that; an optimizer that would start anew there gives none.
+    """
 
     backend: Backend
     coefficients: np.ndarray
     monitor: Monitor
     minibatches: Minibatches | None = None
+    reached: Callable[[np.ndarray, Callable[[], Memory]], None] = _go_on
+
+
+@dataclass(frozen=True)
+class Midway:
+    """Where a stage is taken up again: what it had made, and the optimizer's memory (see :class:`Job`)."""
+
+    iterations: int
+    evaluations: int
+    memory: Memory
 
 
 @dataclass(frozen=True)
@@ -69,8 +95,9 @@ class Optimizer(ABC):
     """Whether the stage can take fresh points at every step."""
 
     @abstractmethod
-    def minimise(self, job: Job, theta: np.ndarray) -> Outcome:
-        """Minimise the level's objective from ``theta`` (P,), telling the monitor every iteration.
+    def minimise(self, job: Job, theta: np.ndarray, midway: Midway | None = None) -> Outcome:
+        """Minimise the level's objective from ``theta`` (P,), telling the monitor every iteration; ``midway``
+        takes up a stage that was interrupted there.
 
         Raises :class:`solvers.monitor.Diverged`.
         """

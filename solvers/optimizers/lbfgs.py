@@ -5,6 +5,7 @@ iteration counts of two backends comparable. Its tolerances are absolute below a
 loss to 1/n changes when it stops, whatever the method does: the reason of every stop is recorded.
 """
 
+import dataclasses
 import math
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
@@ -14,7 +15,7 @@ from scipy.optimize import OptimizeResult, minimize
 
 from solvers.backends.base import Evaluation, LbfgsOptions
 from solvers.monitor import Diverged
-from solvers.optimizers.base import Job, Optimizer, Outcome, StopReason
+from solvers.optimizers.base import Job, Midway, Optimizer, Outcome, StopReason
 
 __all__ = ["Lbfgs"]
 
@@ -44,8 +45,16 @@ class Lbfgs(Optimizer):
         if not (self.ftol >= 0 and self.gtol >= 0):
             raise ValueError(f"ftol {self.ftol} and gtol {self.gtol} must not be negative")
 
-    def minimise(self, job: Job, theta: np.ndarray) -> Outcome:
-        """Minimise with the chosen implementation."""
+    def minimise(self, job: Job, theta: np.ndarray, midway: Midway | None = None) -> Outcome:
+        """Minimise with the chosen implementation. Taken up midway, it starts with an empty memory and what is
+        left of its budget: no implementation gives its memory away."""
+        if midway:
+            left = {"iterations": self.iterations - midway.iterations}
+            left["evaluations"] = self.evaluations - midway.evaluations
+            for name, count in left.items():
+                if count < 1:
+                    return Outcome(theta, StopReason(f"{name.removesuffix('s')}-limit"), f"all {name} were made")
+            return dataclasses.replace(self, **left).minimise(job, theta)
         return self._scipy(job, theta) if self.implementation == "scipy" else self._native(job, theta)
 
     def _scipy(self, job: Job, theta: np.ndarray) -> Outcome:
@@ -79,6 +88,7 @@ class Lbfgs(Optimizer):
         options = LbfgsOptions(self.history, self.line_search_steps, self.ftol, self.gtol)
         block = math.gcd(monitor.every, self.iterations)  # rows as often as asked for, and the budget met exactly
         _look(job, theta)
+        iterations = evaluations = 0
         for step in job.backend.native_lbfgs(theta, job.coefficients, options, block):
             monitor.count(step.iterations, step.evaluations)
             theta = step.theta
@@ -89,13 +99,14 @@ class Lbfgs(Optimizer):
                 return Outcome(
                     theta, StopReason(step.stopped), f"{job.backend.__class__.__name__}: {step.stopped}"
                 )
-            if monitor.stage.iterations >= self.iterations:
-                return Outcome(theta, StopReason.ITERATION_LIMIT, f"{monitor.stage.iterations} iterations made")
-            if monitor.stage.function_evaluations >= self.evaluations:
+            iterations += step.iterations
+            evaluations += step.evaluations
+            if iterations >= self.iterations:
+                return Outcome(theta, StopReason.ITERATION_LIMIT, f"{iterations} iterations made")
+            if evaluations >= self.evaluations:
                 break
-        return Outcome(
-            theta, StopReason.EVALUATION_LIMIT, f"{monitor.stage.function_evaluations} evaluations made"
-        )
+            job.reached(theta, dict)
+        return Outcome(theta, StopReason.EVALUATION_LIMIT, f"{evaluations} evaluations made")
 
 
 def _look(job: Job, theta: np.ndarray) -> None:
@@ -141,3 +152,4 @@ class _ScipyObjective:
         monitor.check(seen)
         if monitor.total.iterations % monitor.every == 0:
             monitor.record_now(x, seen)
+        self.job.reached(x, dict)

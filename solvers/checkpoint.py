@@ -1,0 +1,133 @@
+"""Checkpoints: what a run needs to go on where it was killed, in one file beside its outputs.
+
+``.checkpoint/state.safetensors`` in the run's folder holds arrays and, as JSON in its metadata, everything else.
+It is written beside its place, brought to the disk and moved into it, so that a run can be killed at any moment.
+``.checkpoint/progress.json`` says how far a run is, for whoever looks on.
+"""
+
+import contextlib
+import json
+import logging
+import os
+import shutil
+import socket
+import time
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
+
+from solvers.files import replace_file
+from solvers.training import Snapshot
+
+try:
+    import fcntl
+except ImportError:  # not a POSIX system: no lock
+    fcntl = None
+
+__all__ = ["FOLDER", "INTERVAL", "Checkpoints", "sole_writer"]
+
+FOLDER = ".checkpoint"
+INTERVAL = 60.0
+"""Seconds between checkpoints; one is also made at the end of each stage."""
+PROGRESS_INTERVAL = 2.0
+log = logging.getLogger(__name__)
+
+
+class Checkpoints:
+    """The checkpoint of the run in ``folder``.
+
+    ``identity`` is what must be the same for a checkpoint to be used: specification, code, versions, machine.
+    """
+
+    def __init__(self, folder: Path, identity: Mapping[str, str], interval: float = INTERVAL):
+        self.folder = folder / FOLDER
+        self.path = self.folder / "state.safetensors"
+        self.identity, self.interval = dict(identity), interval
+        self._saved = self._noted = time.monotonic()
+
+    def load(self) -> Snapshot | None:
+        """The state to go on from; ``None``, with a word in the log, if there is none that fits."""
+        if not self.path.exists():
+            return None
+        try:
+            with safe_open(self.path, framework="np") as file:
+                found = json.loads(file.metadata()["state"])
+                arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118, not a mapping
+        except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
+            log.warning("%s: not a readable checkpoint, not used: %s", self.path, error)
+            return None
+        for name, wanted in self.identity.items():
+            if found["identity"].get(name) != wanted:
+                was = found["identity"].get(name)
+                log.warning("%s: checkpoint of another %s, not used: %s, now %s", self.path, name, was, wanted)
+                return None
+        return Snapshot(found["data"], arrays)
+
+    def due(self) -> bool:
+        """Whether the interval has passed since the last checkpoint."""
+        return time.monotonic() - self._saved >= self.interval
+
+    def save(self, snapshot: Snapshot) -> None:
+        """Put ``snapshot`` in the place of the last; a full disk loses the checkpoint, not the run."""
+        state = json.dumps({"identity": self.identity, "data": snapshot.data})
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            replace_file(self.path, save(dict(snapshot.arrays), metadata={"state": state}))
+        except OSError as error:
+            log.warning("%s: no checkpoint written: %s", self.path, error.strerror)
+        self._saved = time.monotonic()
+
+    def note(self, iteration: int, planned: int, seconds: float) -> None:
+        """Say how far the run is, every two seconds at most."""
+        if time.monotonic() - self._noted < PROGRESS_INTERVAL:
+            return
+        self._noted = time.monotonic()
+        said = {
+            "iteration": iteration,
+            "planned_iterations": planned,
+            "seconds": round(seconds, 3),
+            "updated": datetime.now(UTC).isoformat(timespec="seconds"),
+            "pid": os.getpid(),
+            "host": socket.gethostname(),
+        }
+        with contextlib.suppress(OSError):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            replace_file(self.folder / "progress.json", json.dumps(said).encode(), durable=False)
+
+    def clear(self) -> None:
+        """Nothing is left to go on from."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def sole_writer(folder: Path) -> Iterator[bool]:
+    """Wait until no other process makes the run in ``folder``; whether one had to be waited for.
+
+    A pipeline that is killed leaves its runs going; started again, it must not write the same files. The lock is
+    the system's own, and ends with the process that holds it.
+    """
+    if fcntl is None:
+        yield False
+        return
+    path = folder / f"{FOLDER}.lock"
+    folder.mkdir(parents=True, exist_ok=True)
+    waited = False
+    while True:
+        stream = path.open("a")
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            log.warning("%s: another process is making this run; waiting for it", folder)
+            waited = True
+            fcntl.flock(stream, fcntl.LOCK_EX)
+        if path.exists() and os.path.samestat(path.stat(), os.fstat(stream.fileno())):
+            break
+        stream.close()  # its holder has removed it meanwhile
+    try:
+        yield waited
+    finally:
+        path.unlink(missing_ok=True)
+        stream.close()

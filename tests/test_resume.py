@@ -1,0 +1,269 @@
+"""A run that is killed goes on from its checkpoint, and ends as if it had not been."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+
+from solvers import backends, checkpoint
+from solvers.checkpoint import Checkpoints, sole_writer
+from solvers.record import RecordError, read_fields, read_history, read_run
+from solvers.run import Conditions, run
+from solvers.spec import RunSpec
+from solvers.training import Snapshot
+from tests.conftest import CATALOGUE, METHODS, ROOT
+
+ALWAYS = Conditions(checkpoint_interval=0.0)
+
+
+def kind(spec: RunSpec) -> tuple:
+    """What a checkpoint must hold depends on these."""
+    return spec.balancing["name"], spec.resampled, len(spec.levels) > 1
+
+
+KINDS = {kind(CATALOGUE.resolve(*method, "jax", scale="smoke")): method for method in METHODS}
+
+
+class Killed(BaseException):
+    """Stands for a kill right after a checkpoint."""
+
+
+@pytest.fixture
+def kill(monkeypatch):
+    """Makes the n-th checkpoint of a run its last deed."""
+    save = Checkpoints.save
+
+    def after(count: int) -> None:
+        left = iter(range(count - 1, -1, -1))
+
+        def save_and_die(self, snapshot):
+            save(self, snapshot)
+            if not next(left):
+                raise Killed
+
+        monkeypatch.setattr(Checkpoints, "save", save_and_die)
+
+    yield after
+    monkeypatch.setattr(Checkpoints, "save", save)
+
+
+def saves(spec: RunSpec, folder: Path, monkeypatch) -> list[tuple[str, bool]]:
+    """An undisturbed run; optimizer of each checkpoint and whether it is inside a stage."""
+    seen, save = [], Checkpoints.save
+
+    def note(self, snapshot):
+        inside = snapshot.data["inside"] is not None
+        seen.append((snapshot.data["monitor"]["place"]["optimizer"], inside))
+        save(self, snapshot)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Checkpoints, "save", note)
+        run(spec, folder, ALWAYS)
+    return seen
+
+
+def same_numbers(ours: Path, other: Path) -> bool:
+    """Histories but for the clock, final weights and fields, to the last bit."""
+    histories = [read_history(folder).drop(columns="seconds") for folder in (ours, other)]
+    weights = [load_file(folder / "weights.safetensors") for folder in (ours, other)]
+    same = all(np.array_equal(weights[0][name], weights[1][name], equal_nan=True) for name in weights[0])
+    fields = [read_fields(folder)["predicted"] for folder in (ours, other)]
+    return histories[0].equals(histories[1]) and same and np.array_equal(*fields)
+
+
+@pytest.mark.parametrize("method", KINDS.values(), ids="-".join)
+@pytest.mark.parametrize("backend", backends.names())
+def test_adam_and_stage_ends_go_on_to_the_last_bit(tmp_path, monkeypatch, kill, method, backend):
+    """Killed in the middle of Adam, and again at the end of the first stage."""
+    spec = CATALOGUE.resolve(*method, backend, scale="smoke")
+    places = saves(spec, tmp_path / "undisturbed", monkeypatch)
+    inside_adam = places.index(("adam", True)) + 1 if ("adam", True) in places else None
+    stage_end = next(i for i, (_, inside) in enumerate(places) if not inside) + 1
+    for count in [inside_adam, stage_end - (inside_adam or 0)]:
+        if count:
+            kill(count)
+            with pytest.raises(Killed):
+                run(spec, tmp_path / "killed", ALWAYS)
+    kill(10**9)
+    record = run(spec, tmp_path / "killed", ALWAYS)
+    assert same_numbers(tmp_path / "killed", tmp_path / "undisturbed")
+    assert [restart.exact for restart in record.restarts] == [True] * (2 if inside_adam else 1)
+    undisturbed = read_run(tmp_path / "undisturbed")
+    assert record.model_dump(
+        include={"stages", "iterations", "function_evaluations", "last", "best"},
+        exclude={"stages": {"__all__": {"seconds"}}},
+    ) == undisturbed.model_dump(
+        include={"stages", "iterations", "function_evaluations", "last", "best"},
+        exclude={"stages": {"__all__": {"seconds"}}},
+    )
+    assert not (tmp_path / "killed" / checkpoint.FOLDER).exists()
+
+
+@pytest.mark.parametrize("implementation", ["scipy", "native"])
+@pytest.mark.parametrize("backend", backends.names())
+def test_lbfgs_starts_anew_inside_a_stage_and_says_so(tmp_path, monkeypatch, kill, backend, implementation):
+    setting = f"optimizers.lbfgs.implementation={implementation}"
+    spec = CATALOGUE.resolve(
+        "heat-0.3", "mmpinn", backend, scale="smoke", overrides=[setting, "evaluation.every=1"]
+    )
+    places = saves(spec, tmp_path / "undisturbed", monkeypatch)
+    count = places.index(("lbfgs", True)) + 1
+    kill(count)
+    with pytest.raises(Killed):
+        run(spec, tmp_path / "killed", ALWAYS)
+    kill(10**9)
+    record = run(spec, tmp_path / "killed", ALWAYS)
+    (restart,) = record.restarts
+    assert not restart.exact and restart.optimizer == "lbfgs"
+    ours, undisturbed = (
+        read_history(tmp_path / name).drop(columns="seconds") for name in ("killed", "undisturbed")
+    )
+    before = int((undisturbed.iteration <= restart.iteration).sum())
+    assert ours[:before].equals(undisturbed[:before])
+    stage = record.stages[restart.stage]
+    assert stage.iterations <= spec.levels[0].stages[1]["iterations"]
+    assert record.iterations == sum(stage.iterations for stage in record.stages) == ours.iteration.iloc[-1]
+
+
+def snapshot() -> Snapshot:
+    return Snapshot({"step": 3}, {"theta": np.arange(3.0)})
+
+
+def test_a_checkpoint_of_other_code_is_not_used(tmp_path, caplog):
+    Checkpoints(tmp_path, {"code": "a"}).save(snapshot())
+    assert Checkpoints(tmp_path, {"code": "a"}).load().data == {"step": 3}
+    assert Checkpoints(tmp_path, {"code": "b"}).load() is None
+    assert "checkpoint of another code, not used: a, now b" in caplog.text
+
+
+@pytest.mark.parametrize("damage", [b"", b"{}", None], ids=["empty", "text", "truncated"])
+def test_a_damaged_checkpoint_is_not_used(tmp_path, caplog, damage):
+    checkpoints = Checkpoints(tmp_path, {"code": "a"})
+    checkpoints.save(snapshot())
+    content = checkpoints.path.read_bytes()
+    checkpoints.path.write_bytes(content[:-8] if damage is None else damage)
+    assert checkpoints.load() is None
+    assert "not a readable checkpoint" in caplog.text
+
+
+def test_a_full_disk_loses_the_checkpoint_alone(tmp_path, monkeypatch, caplog):
+    def full(*arguments, **options):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(checkpoint, "replace_file", full)
+    record = run(CATALOGUE.resolve("heat-0.3", "pinn", "torch", scale="smoke"), tmp_path, ALWAYS)
+    assert record.status == "finished"
+    assert "no checkpoint written: No space left on device" in caplog.text
+
+
+def test_a_directory_that_cannot_be_written_is_named(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(RecordError, match=r"file/run: cannot be written: Not a directory"):
+        run(CATALOGUE.resolve("heat-0.3", "pinn", "torch", scale="smoke"), tmp_path / "file/run")
+
+
+LONG = ["--set", "optimizers.adam.iterations=4000", "--set", "optimizers.lbfgs.iterations=2", "--scale", "smoke"]
+
+
+def start(results: Path) -> subprocess.Popen:
+    command = [sys.executable, "-m", "solvers", "run", "heat-0.3", "mmpinn", "--backend", "torch", "--quiet"]
+    command += ["--checkpoint-interval", "0.2", "--results", str(results), *LONG]
+    return subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
+
+
+def wait_for(results: Path, name: str, seconds: float = 60.0) -> Path:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        for found in results.glob(f"smoke/*/mmpinn/torch/paper/0/{name}"):
+            return found
+        time.sleep(0.05)
+    raise AssertionError(f"no {name}")
+
+
+def test_a_run_killed_by_the_system_goes_on_by_itself(tmp_path):
+    """SIGKILL of the working process; then of the supervisor, which takes the worker with it; then once more."""
+    process = start(tmp_path)
+    progress = json.loads(wait_for(tmp_path, ".checkpoint/progress.json").read_text())
+    assert progress["pid"] != process.pid and 0 < progress["iteration"] < progress["planned_iterations"]
+    wait_for(tmp_path, ".checkpoint/state.safetensors")
+    os.kill(progress["pid"], signal.SIGKILL)
+    time.sleep(4)
+    process.kill()
+    process.communicate()
+    again = start(tmp_path)
+    _, errors = again.communicate()
+    assert again.returncode == 0, errors
+    record = read_run(wait_for(tmp_path, "run.json").parent)
+    assert record.status == "finished"
+    assert 1 <= len(record.restarts) <= 2 and all(restart.exact for restart in record.restarts)
+
+
+def test_a_run_killed_again_and_again_is_recorded_as_killed(tmp_path):
+    code = (
+        "import os, signal, solvers.run\n"
+        "def die(*a, **o): os.kill(os.getpid(), signal.SIGKILL)\n"
+        "solvers.run.train = die\n"
+    )
+    (tmp_path / "sitecustomize.py").write_text(code)
+    command = [
+        sys.executable,
+        "-m",
+        "solvers",
+        "run",
+        "heat-0.3",
+        "pinn",
+        "--backend",
+        "torch",
+        "--scale",
+        "smoke",
+    ]
+    environment = os.environ | {"PYTHONPATH": f"{tmp_path}:{ROOT}"}
+    done = subprocess.run(
+        [*command, "--quiet", "--results", str(tmp_path)],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    record = read_run(tmp_path / "smoke/heat-0.3/pinn/torch/paper/0")
+    assert record.status == "killed" and "killed 4 times" in record.reason and record.last is None
+
+
+def test_one_process_at_a_time_makes_a_run(tmp_path):
+    """A second one waits for the first, and takes its result."""
+    spec = CATALOGUE.resolve("heat-0.3", "pinn", "torch", scale="smoke")
+    done = run(spec, tmp_path / "run")
+    command = [
+        sys.executable,
+        "-m",
+        "solvers",
+        "run",
+        "heat-0.3",
+        "pinn",
+        "--backend",
+        "torch",
+        "--scale",
+        "smoke",
+    ]
+    results = tmp_path / "results"
+    folder = results / "smoke/heat-0.3/pinn/torch/paper/0"
+    with sole_writer(folder):
+        waiting = subprocess.Popen(
+            [*command, "--results", str(results)], cwd=ROOT, stderr=subprocess.PIPE, text=True
+        )
+        (tmp_path / "run").rename(tmp_path / "made")
+        time.sleep(8)
+        assert waiting.poll() is None and not (folder / "run.json").exists()
+        for path in (tmp_path / "made").iterdir():
+            path.rename(folder / path.name)
+    _, errors = waiting.communicate()
+    assert waiting.returncode == 0 and "waiting for it" in errors
+    assert read_run(folder).provenance.started == done.provenance.started
