@@ -11,10 +11,13 @@ from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
 from pydantic import ValidationError
 
+import problems
 from solvers import backends, optimizers
 from solvers.documents import Authors, Axes, Experiment, Layer, Method, Numerics, Scale, Stages
+from solvers.sampling import uniform_grid
 from solvers.spec import RunSpec
 from solvers.strict_yaml import ConfigurationError, read_value, read_yaml
 from solvers.validation import StrictModel, first_problem
@@ -25,6 +28,7 @@ ROOT = Path(__file__).resolve().parent.parent
 COMMAND_LINE = "command line"
 OVERRIDES = "--set"
 DEEPEST_KEY = 10
+COARSE = 9
 T = TypeVar("T", bound=StrictModel)
 
 
@@ -229,4 +233,18 @@ def _inline(
         _known(source, place(f"levels.{i}.stages"), level["stages"], stages)
         levels.append(level | {"stages": [stages[name] for name in level["stages"]]})
     data = {key: value for key, value in document.items() if key != "stages"}
-    return checked(RunSpec, dict(axes) | data | {"levels": levels}, source, place)
+    spec = checked(RunSpec, dict(axes) | data | {"levels": levels}, source, place)
+    parameters = tuple((key, value) for key, value in spec.problem.items() if key != "name")
+    if not _largest_solution(spec.problem["name"], parameters) < np.finfo(spec.dtype).max:
+        problem = f"with these parameters the exact solution is not finite in {spec.precision}"
+        raise ConfigurationError(source, place("problem"), spec.problem, problem)
+    return spec
+
+
+@cache
+def _largest_solution(name: str, parameters: tuple[tuple[str, float], ...]) -> float:
+    """The largest absolute value of the exact solution on a coarse grid, or NaN."""
+    problem = problems.load(name, **dict(parameters))
+    grid = uniform_grid(problem.lower, problem.upper, [COARSE] * problem.dimension)
+    with np.errstate(all="ignore"):
+        return float(np.abs(problem.solution(grid)).max())

@@ -82,6 +82,8 @@ def test_strict_numerics_have_no_tolerances():
         ("evaluation.grid=[100000, 100000]", ["evaluation.grid", "more than 100000000 nodes"]),
         ("problem.epsilon=no", ["problem.epsilon", "no", "true or false"]),
         ("problem.epsilon=", ["problem.epsilon", "nothing is given"]),
+        ("problem.epsilon=0.001", ["problem", '"epsilon": 0.001', "not finite in float32"]),
+        ("problem.epsilon=1e-300", ["problem", "1e-300", "not finite"]),
         ("problem.self=1", ["problem.self", "allowed: name, epsilon"]),
         ("stages.adam.optimizer=[1]", ["stages.adam.optimizer", "[1]", "allowed: adam, lbfgs"]),
         ("balancing={name: lra}", ["balancing", "exponents"]),
