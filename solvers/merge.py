@@ -27,8 +27,9 @@ __all__ = ["Merged", "merge_results"]
 
 Keep = Literal["ours", "theirs"]
 DEPTH = 6
-UNLIKE = {"seconds", "cpu_seconds", "peak_memory_bytes", "command", "provenance"}
-"""What two runs of the same numbers may differ in, beside the specification and the code of the provenance."""
+UNLIKE = {"schema_version", "command", "restarts", "seconds", "cpu_seconds", "peak_memory_bytes", "provenance"}
+UNLIKE |= {"sha256", "checksum"}  # those of the history cover its seconds
+"""What two runs of the same numbers may differ in; of the provenance the code is compared."""
 
 
 @dataclass
@@ -108,8 +109,8 @@ def check_run(folder: Path, place: Path) -> RunRecord:
         if path.is_symlink() or not path.is_file():
             raise RecordError(f"{path}: is missing, or is no plain file")
     found = read_run(folder)
-    if hasattr(record, "verify_files"):
-        record.verify_files(folder)
+    if hasattr(record, "check_files"):
+        record.check_files(folder, found)
     if run_folder(found.spec, Path()) != place:
         raise RecordError(f"{folder / 'run.json'}: is the record of {run_folder(found.spec, Path())}")
     if found.provenance.spec_hash != text_hash(json.loads((folder / "run.json").read_text("utf-8"))["spec"]):
