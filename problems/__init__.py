@@ -4,15 +4,22 @@ A problem is a file of this folder that defines one subclass of :class:`problems
 the file's name with dashes (``klein_gordon.py`` is ``klein-gordon``). Nothing here imports torch or JAX.
 """
 
+from collections.abc import Mapping
+
 from problems.base import Condition, Equation, Parameter, Problem
 from problems.plugins import load_plugin, plugin_names
 
-__all__ = ["Condition", "Equation", "Parameter", "Problem", "load", "names"]
+__all__ = ["Condition", "Equation", "Parameter", "Problem", "load", "names", "parameters"]
 
 
 def names() -> list[str]:
     """Names of all problems, sorted."""
     return plugin_names(__name__)
+
+
+def parameters(name: str) -> Mapping[str, Parameter]:
+    """The parameters of the problem called ``name``, by name; ``ValueError`` for an unknown problem."""
+    return load_plugin(__name__, Problem, name).parameters
 
 
 def load(name: str, **parameters: float) -> Problem:

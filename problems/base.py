@@ -1,5 +1,6 @@
 """What a problem is, and everything that follows from its exact solution and its operator."""
 
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,7 +25,7 @@ class Parameter:
 
     def check(self, name: str, value: float) -> float:
         """``value`` as a float; ``ValueError`` if it is no finite number or not above the bound."""
-        if isinstance(value, bool) or not isinstance(value, int | float) or not np.isfinite(value):
+        if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= sys.float_info.max:
             raise ValueError(f"parameter {name}: {value!r} is not a finite number")
         if self.above is not None and value <= self.above:
             raise ValueError(f"parameter {name}: {value} must be greater than {self.above}")
@@ -104,7 +105,7 @@ class Problem(ABC):
     parameters: ClassVar[Mapping[str, Parameter]] = {}
     conditions: ClassVar[tuple[Condition, ...]]
 
-    def __init__(self, **values: float):
+    def __init__(self, /, **values: float):
         unknown = sorted(set(values) - set(self.parameters))
         if unknown:
             allowed = ", ".join(self.parameters) or "none"

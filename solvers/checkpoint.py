@@ -20,6 +20,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from solvers.files import replace_file
+from solvers.record import RecordError
 from solvers.training import Snapshot
 
 try:
@@ -107,16 +108,20 @@ def sole_writer(folder: Path) -> Iterator[bool]:
     """Wait until no other process makes the run in ``folder``; whether one had to be waited for.
 
     A pipeline that is killed leaves its runs going; started again, it must not write the same files. The lock is
-    the system's own, and ends with the process that holds it.
+    the system's own, and ends with the process that holds it. Raises :class:`solvers.record.RecordError` if the
+    folder cannot be written: before training, not after it.
     """
     if fcntl is None:
         yield False
         return
     path = folder / f"{FOLDER}.lock"
-    folder.mkdir(parents=True, exist_ok=True)
     waited = False
     while True:
-        stream = path.open("a")
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            stream = path.open("a")
+        except OSError as error:
+            raise RecordError(f"{folder}: cannot be written: {error.strerror}") from None
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -1,4 +1,5 @@
-"""The command line: ``run`` makes one run, ``archive`` keeps some, ``list`` shows what there is."""
+"""The command line: ``run`` makes one run, ``status`` says how far a sweep is, ``merge`` puts results of several
+machines into one folder, ``archive`` keeps some runs, ``list`` shows what there is."""
 
 import argparse
 import json
@@ -12,10 +13,11 @@ from rich.console import Console
 from rich.table import Column, Table
 
 import problems
-from solvers import backends, balancing, networks, optimizers
+from solvers import backends, balancing, networks, optimizers, status
 from solvers.archive import ARCHIVE, archive_run
 from solvers.checkpoint import INTERVAL
 from solvers.configuration import ROOT, Catalogue, ConfigurationError
+from solvers.merge import merge_results
 from solvers.monitor import Silent
 from solvers.progress import LiveDisplay
 from solvers.record import RecordError, RunRecord
@@ -66,6 +68,18 @@ def _parser() -> argparse.ArgumentParser:
     kept.add_argument("folders", nargs="+", type=Path, metavar="RUN", help="directory of a run")
     kept.add_argument("--to", type=Path, default=ARCHIVE, help=f"root of the archive (default: {ARCHIVE})")
     kept.add_argument("--replace", action="store_true", help="put a run in the place of one that is there")
+    far = commands.add_parser("status", help="how far a sweep is: runs done, running, failed, left; time left")
+    far.add_argument("--scale", help="short for --config scale=...")
+    far.add_argument(
+        "--config", nargs="+", default=[], metavar="KEY=VALUE", help="the same as was given to snakemake"
+    )
+    far.add_argument(
+        "--results", type=Path, default=Path("results"), help="root of the results (default: results)"
+    )
+    more = commands.add_parser("merge", help="copy the finished runs of other results folders into one")
+    more.add_argument("sources", nargs="+", type=Path, metavar="SOURCE", help="root of other results")
+    more.add_argument("--into", type=Path, default=Path("results"), help="root of the results (default: results)")
+    more.add_argument("--keep", choices=("ours", "theirs"), help="which run stays where two differ")
     commands.add_parser("list", help="show problems, experiments, methods, networks, balancing, scales")
     commands.add_parser("schema", help="print the JSON schema of run.json")
     return parser
@@ -79,24 +93,55 @@ def _positive(text: str) -> float:
 
 
 def main(arguments: Sequence[str] | None = None, pinned_core: int | None = None) -> int:
-    """Run the command line; 2 for a mistake in the configuration or a run that cannot be archived or
+    """Run the command line; 2 for a mistake in the configuration or a run that cannot be archived, merged or
     written, else 0, also if the run failed."""
     options = _parser().parse_args(arguments)
-    catalogue = Catalogue(options.catalogue)
     try:
-        if options.command == "list":
-            _list(catalogue, Console())
-        elif options.command == "schema":
-            print(json.dumps(RunRecord.model_json_schema(), indent=2))
-        elif options.command == "archive":
-            for folder in options.folders:
-                print(archive_run(folder, options.to, options.replace))
-        else:
-            _run(catalogue, options, pinned_core)
+        return _command(options, pinned_core)
     except (ConfigurationError, RecordError) as error:
         print(error, file=sys.stderr)
         return 2
+
+
+def _command(options: argparse.Namespace, pinned_core: int | None) -> int:
+    catalogue = Catalogue(options.catalogue)
+    if not catalogue.names("experiments"):
+        raise ConfigurationError("command line", "--catalogue", str(options.catalogue), "holds no experiments")
+    if options.command == "list":
+        _list(catalogue, Console())
+    elif options.command == "schema":
+        print(json.dumps(RunRecord.model_json_schema(), indent=2))
+    elif options.command == "archive":
+        for folder in options.folders:
+            print(archive_run(folder, options.to, options.replace))
+    elif options.command == "status":
+        _status(catalogue, options, Console())
+    elif options.command == "merge":
+        return _merge(options)
+    else:
+        _run(catalogue, options, pinned_core)
     return 0
+
+
+def _status(catalogue: Catalogue, options: argparse.Namespace, console: Console) -> None:
+    from workflow.sweep import Sweep  # only here: no run needs the pipeline
+
+    given = [*options.config, *([f"scale={options.scale}"] if options.scale is not None else [])]
+    sweep = Sweep.from_command_line(catalogue, given)
+    if sweep.archived:
+        raise ConfigurationError("--config", "runs", "archive", "archived runs are done; must be fresh")
+    status.show(sweep.name, status.states(sweep.specs, options.results), console)
+
+
+def _merge(options: argparse.Namespace) -> int:
+    merged = merge_results(options.sources, options.into, options.keep)
+    for place, reason in merged.refused.items():
+        print(f"{place}: refused: {' '.join(reason.split())}", file=sys.stderr)
+    for place in merged.foreign:
+        print(f"{place}: was made by other code than this; status counts it as outdated", file=sys.stderr)
+    counts = {name: len(getattr(merged, name)) for name in ("copied", "replaced", "same", "kept", "refused")}
+    print(", ".join(f"{count} {name}" for name, count in counts.items() if count))
+    return 2 if merged.refused else 0
 
 
 def _run(catalogue: Catalogue, options: argparse.Namespace, pinned_core: int | None) -> None:

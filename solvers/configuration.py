@@ -6,156 +6,58 @@ experiment, method, ``numerics/``, ``scales/``, the experiment's own ``scales:``
 
 import copy
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Any, TypeVar
 
-import yaml
-from pydantic import Field, ValidationError
+import numpy as np
+from pydantic import ValidationError
 
+import problems
 from solvers import backends, optimizers
-from solvers.spec import EvaluationSpec, KeyProblem, PointSet, RunSpec, StrictModel
+from solvers.documents import Authors, Axes, Experiment, Layer, Method, Numerics, Scale, Stages
+from solvers.sampling import uniform_grid
+from solvers.spec import RunSpec
+from solvers.strict_yaml import ConfigurationError, read_value, read_yaml
+from solvers.validation import StrictModel, first_problem
 
-__all__ = ["Authors", "Catalogue", "ConfigurationError", "Experiment", "read_model"]
+__all__ = ["Authors", "Catalogue", "ConfigurationError", "Experiment", "Method", "read_model"]
 
 ROOT = Path(__file__).resolve().parent.parent
-Section = dict[str, Any]
+COMMAND_LINE = "command line"
+OVERRIDES = "--set"
+DEEPEST_KEY = 10
+COARSE = 9
 T = TypeVar("T", bound=StrictModel)
-
-
-class ConfigurationError(Exception):
-    """A mistake in a configuration; the message names file, key, value and what would be right."""
-
-    def __init__(self, source: str, key: str, value: Any, problem: str):
-        shown = "" if value is None else f" (value {json.dumps(value, default=str)})"
-        super().__init__(f"{source}: {key}{shown}: {problem}" if key else f"{source}: {problem}")
-
-
-class Layer(StrictModel):
-    """What an overlay may change. ``optimizers`` changes every stage that uses that optimizer."""
-
-    problem: Section = {}
-    points: dict[str, Section] = {}
-    network: Section = {}
-    balancing: Section = {}
-    evaluation: Section = {}
-    precision: str | None = None
-    chunk_size: int | None = None
-    optimizers: dict[str, Section] = {}
-    stages: dict[str, Section] = {}
-    methods: dict[str, Section] = {}
-
-
-class Numerics(Layer):
-    """A file of ``numerics/``: precision and stop rule."""
-
-    description: str
-
-
-class Scale(Layer):
-    """A file of ``scales/``: how much of everything, and how many seeds by default."""
-
-    description: str
-    seeds: Annotated[int, Field(ge=1)]
-
-
-class Authors(StrictModel):
-    """The authors' numbers for one method; ``None`` where their repository gives none."""
-
-    rel_l2: float | None
-    mean_absolute: float | None = None
-    maximum: float | None = None
-    lbfgs_iterations: list[int] | None = None
-    lbfgs_evaluations: list[int] | None = None
-    adam_steps: int | None = None
-    seed: int | None = None
-    source: str
-
-
-class LevelEntry(StrictModel):
-    """A level of a method: exponents, and stages by name."""
-
-    exponents: dict[str, Annotated[float, Field(gt=0)]] = {}
-    stages: Annotated[list[str], Field(min_length=1)]
-
-
-class Method(StrictModel):
-    """What a method does under the paper's name, with the authors' numbers: balancing, levels, and what differs
-    from the experiment's points, inputs, network (replaced as a whole if it has a name) and evaluation. ``note``
-    is for the tables: what is knowingly not as in the paper."""
-
-    title: str
-    note: str = ""
-    points: dict[str, Section] = {}
-    groups: dict[str, Any] = {}
-    inputs: str | None = None
-    network: Section = {}
-    trial: str = "identity"
-    evaluation: Section = {}
-    balancing: Section
-    levels: Annotated[list[LevelEntry], Field(min_length=1)]
-    authors: Authors
-
-
-class Experiment(StrictModel):
-    """A file of ``experiments/``: one experiment of the paper at the paper's scale."""
-
-    title: str
-    problem: Section
-    points: dict[str, PointSet]
-    inputs: str = "interval"
-    network: Section
-    evaluation: EvaluationSpec
-    stages: Annotated[dict[str, Section], Field(min_length=1)]
-    methods: Annotated[dict[str, Method], Field(min_length=1)]
-    scales: dict[str, Layer] = {}
 
 
 def read_model(model: type[T], path: Path) -> T:
     """The YAML file ``path`` as ``model``; :class:`ConfigurationError` for whatever is wrong with it."""
     source = _shown(path)
-    try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigurationError(source, "", None, f"cannot be read: {error.strerror}") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigurationError(source, "", None, f"is not valid YAML: {error}") from None
+    data = read_yaml(path, source)
     if not isinstance(data, dict):
         raise ConfigurationError(source, "", None, "must be a mapping of keys to values")
     return checked(model, data, source)
 
 
-def checked(model: type[T], data: Mapping[str, Any], source: str) -> T:
-    """``data`` as ``model``, types taken strictly; the first problem as a :class:`ConfigurationError`."""
+def checked(
+    model: type[T], data: Mapping[str, Any], source: str, place: Callable[[str], str] = lambda key: key
+) -> T:
+    """``data`` as ``model``, types taken strictly; the first problem as a :class:`ConfigurationError`, at the
+    ``place`` in the source that its key comes from."""
     try:
         return model.model_validate_json(json.dumps(data, default=str), strict=True)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = [str(part) for part in first["loc"]]
-        cause = first.get("ctx", {}).get("error")
-        if isinstance(cause, KeyProblem):
-            key, problem = ".".join([*where, cause.key]), cause.problem + _number_hint(cause.value)
-            raise ConfigurationError(source, key, cause.value, problem) from None
-        value = None if isinstance(first["input"], dict) else first["input"]
-        problem = (str(cause) if cause else first["msg"]) + _number_hint(value)
-        raise ConfigurationError(source, ".".join(where), value, problem) from None
-
-
-def _number_hint(value: Any) -> str:
-    """YAML 1.1 reads ``1e-3`` as text; say so where a text would do as a number."""
-    try:
-        return f"; YAML reads it as text: write {float(value)}" if isinstance(value, str) else ""
-    except ValueError:
-        return ""
+        key, value, problem = first_problem(error, data)
+        raise ConfigurationError(source, place(key), value, problem) from None
 
 
 def _known(source: str, section: str, names: Iterable[str], allowed: Iterable[str]) -> None:
     for name in names:
         if name not in allowed:
-            raise ConfigurationError(
-                source, f"{section}.{name}", None, f"unknown name; allowed: {', '.join(allowed)}"
-            )
+            listed = ", ".join(allowed) or "none"
+            raise ConfigurationError(source, f"{section}.{name}", None, f"unknown name; allowed: {listed}")
 
 
 def _shown(path: Path) -> str:
@@ -175,26 +77,22 @@ def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
 def parse_overrides(assignments: Iterable[str]) -> dict[str, Any]:
     """``["problem.epsilon=0.2"]`` as a nested mapping; values are read as JSON, else as YAML."""
     overlay: dict[str, Any] = {}
+    given: list[str] = []
     for assignment in assignments:
         path, equals, text = assignment.partition("=")
-        if not equals or not all(path.split(".")):
-            raise ConfigurationError("--set", assignment, None, "must read KEY.KEY=VALUE")
-        value = _value(path, text)
-        for key in reversed(path.split(".")):
+        keys = path.split(".")
+        if not equals or not all(keys) or len(keys) > DEEPEST_KEY:
+            raise ConfigurationError(OVERRIDES, "", None, f"{assignment[:80]!r} must read KEY.KEY=VALUE")
+        for other in given:
+            if f"{path}.".startswith(f"{other}.") or f"{other}.".startswith(f"{path}."):
+                problem = "is given twice" if path == other else f"is in conflict with --set {other}=..."
+                raise ConfigurationError(OVERRIDES, path, None, problem)
+        given.append(path)
+        value = read_value(text, OVERRIDES, path)
+        for key in reversed(keys):
             value = {key: value}
         overlay = merge(overlay, value)
     return overlay
-
-
-def _value(path: str, text: str) -> Any:
-    try:
-        return json.loads(text)
-    except ValueError:
-        pass
-    try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ConfigurationError("--set", path, text, f"is not valid YAML: {error}") from None
 
 
 class Catalogue:
@@ -231,20 +129,22 @@ class Catalogue:
         overrides: Sequence[str] = (),
     ) -> RunSpec:
         """The complete specification of one run; :class:`ConfigurationError` if any layer is wrong."""
+        axes = {"experiment": experiment, "method": method, "backend": backend, "numerics": numerics}
+        axes |= {"scale": scale, "seed": seed, "overrides": list(overrides)}
+        checked(Axes, axes, COMMAND_LINE)
+        _known(COMMAND_LINE, "backend", [backend], backends.names())
         found = self.experiment(experiment)
         own = self.source("experiments", experiment)
         _known(own, "methods", [method], found.methods)
-        _known("command line", "backend", [backend], backends.names())
-        axes = {"experiment": experiment, "method": method, "backend": backend, "numerics": numerics}
-        axes |= {"scale": scale, "seed": seed, "overrides": list(overrides)}
-        given = checked(Layer, parse_overrides(overrides), "--set")
+        _known(own, "scales", found.scales, self.names("scales"))
+        given = checked(Layer, parse_overrides(overrides), OVERRIDES)
         layers: list[tuple[str, Layer]] = [
             (self.source("numerics", numerics), self.numerics(numerics)),
             (self.source("scales", scale), self.scale(scale)),
             (f"{own} (scales.{scale})", found.scales.get(scale, Layer())),
-            ("--set", given),
+            (OVERRIDES, given),
         ]
-        return _assemble(axes, _base(found, method), own, layers, list(found.methods))
+        return _assemble(axes, found, own, layers)
 
 
 def _base(experiment: Experiment, method: str) -> dict[str, Any]:
@@ -267,21 +167,30 @@ def _base(experiment: Experiment, method: str) -> dict[str, Any]:
     }
 
 
+def _place(experiment: Experiment, method: str, key: str) -> str:
+    """Where in the experiment's file a key of the run's specification stands: in the method, if it says so."""
+    section, _, rest = key.partition(".")
+    own = getattr(experiment.methods[method], section, None)
+    shared = section in Experiment.model_fields
+    if own is None or (shared and isinstance(own, dict) and rest.partition(".")[0] not in own):
+        return key
+    return f"methods.{method}.{key}"
+
+
 def _assemble(
-    axes: Mapping[str, Any],
-    base: dict[str, Any],
-    own: str,
-    layers: Sequence[tuple[str, Layer]],
-    methods: list[str],
+    axes: Mapping[str, Any], experiment: Experiment, own: str, layers: Sequence[tuple[str, Layer]]
 ) -> RunSpec:
-    document = base
-    spec = _inline(axes, document, own)
+    method, methods = axes["method"], list(experiment.methods)
+    document = _base(experiment, method)
+    checked(Stages, {"stages": document["stages"]}, own)
+    spec = _inline(axes, document, own, lambda key: _place(experiment, method, key))
     for source, layer in layers:
-        parts = [layer]
+        document = _lay(document, layer, source)
         _known(source, "methods", layer.methods, methods)
-        if axes["method"] in layer.methods:
-            parts.append(checked(Layer, layer.methods[axes["method"]], f"{source} (methods.{axes['method']})"))
-        for part in parts:
+        if method in layer.methods:
+            source = f"{source} (methods.{method})"
+            part = checked(Layer, layer.methods[method], source)
+            _known(source, "methods", part.methods, ())
             document = _lay(document, part, source)
         spec = _inline(axes, document, source)
     return spec
@@ -295,19 +204,47 @@ def _lay(document: dict[str, Any], layer: Layer, source: str) -> dict[str, Any]:
     _known(source, "points", layer.points, document["points"])
     _known(source, "optimizers", layer.optimizers, optimizers.names())
     laid = merge(document, over)
+    checked(Stages, {"stages": laid["stages"]}, source)
     laid["stages"] = {
-        name: merge(stage, layer.optimizers.get(stage.get("optimizer"), {}))
-        for name, stage in laid["stages"].items()
+        name: merge(stage, layer.optimizers.get(stage["optimizer"], {})) for name, stage in laid["stages"].items()
     }
+
+    def place(key: str) -> str:
+        """A stage's key where this layer sets it for all stages of an optimizer."""
+        _, name, *rest = key.split(".")
+        optimizer = laid["stages"][name]["optimizer"] if name in laid["stages"] else None
+        shared = optimizer in layer.optimizers and not set(rest) & set(layer.stages.get(name, {}))
+        return ".".join(["optimizers", optimizer, *rest]) if shared else key
+
+    checked(Stages, {"stages": laid["stages"]}, source, place)
     return laid
 
 
-def _inline(axes: Mapping[str, Any], document: Mapping[str, Any], source: str) -> RunSpec:
+def _inline(
+    axes: Mapping[str, Any],
+    document: Mapping[str, Any],
+    source: str,
+    place: Callable[[str], str] = lambda key: key,
+) -> RunSpec:
     """The run's specification with the levels' stages put in place of their names."""
     stages = document["stages"]
     levels = []
     for i, level in enumerate(document["levels"]):
-        _known(source, f"levels.{i}.stages", level["stages"], stages)
+        _known(source, place(f"levels.{i}.stages"), level["stages"], stages)
         levels.append(level | {"stages": [stages[name] for name in level["stages"]]})
     data = {key: value for key, value in document.items() if key != "stages"}
-    return checked(RunSpec, dict(axes) | data | {"levels": levels}, source)
+    spec = checked(RunSpec, dict(axes) | data | {"levels": levels}, source, place)
+    parameters = tuple((key, value) for key, value in spec.problem.items() if key != "name")
+    if not _largest_solution(spec.problem["name"], parameters) < np.finfo(spec.dtype).max:
+        problem = f"with these parameters the exact solution is not finite in {spec.precision}"
+        raise ConfigurationError(source, place("problem"), spec.problem, problem)
+    return spec
+
+
+@cache
+def _largest_solution(name: str, parameters: tuple[tuple[str, float], ...]) -> float:
+    """The largest absolute value of the exact solution on a coarse grid, or NaN."""
+    problem = problems.load(name, **dict(parameters))
+    grid = uniform_grid(problem.lower, problem.upper, [COARSE] * problem.dimension)
+    with np.errstate(all="ignore"):
+        return float(np.abs(problem.solution(grid)).max())

@@ -11,12 +11,13 @@ from rich.table import Table
 
 from solvers.spec import RunSpec
 
-__all__ = ["LiveDisplay"]
+__all__ = ["LiveDisplay", "duration"]
 
 SECONDS_BETWEEN_LINES = 10.0
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """``seconds`` as minutes:seconds, from an hour on hours:minutes:seconds."""
     minutes, seconds = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"
@@ -71,7 +72,7 @@ class LiveDisplay:
         if made <= 0:
             return ""
         pace = (row["seconds"] - self._stage_start[2]) / made
-        return f"at most {_duration(pace * (self._spec.budget - self._completed(row)))} left"
+        return f"at most {duration(pace * (self._spec.budget - self._completed(row)))} left"
 
     def _numbers(self, row: dict[str, Any]) -> list[tuple[str, str]]:
         level = f"{row['level'] + 1} of {len(self._spec.levels)}"

@@ -128,12 +128,9 @@ def run(spec: RunSpec, folder: Path, conditions: Conditions | None = None) -> Ru
     :class:`solvers.record.RecordError` if the directory cannot be written.
     """
     clock = _Clock()
-    try:
-        with sole_writer(folder) as waited:
-            made = _made(spec, folder) if waited else None
-            return made or _run(spec, folder, conditions or Conditions(), clock)
-    except OSError as error:
-        raise RecordError(f"{folder}: cannot be written: {error.strerror}") from None
+    with sole_writer(folder) as waited:
+        made = _made(spec, folder) if waited else None
+        return made or _run(spec, folder, conditions or Conditions(), clock)
 
 
 def give_up(spec: RunSpec, folder: Path, reason: str) -> RunRecord:

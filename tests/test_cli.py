@@ -67,6 +67,21 @@ def test_mistakes_exit_with_2_and_one_line(arguments, parts, capsys):
         assert part in shown
 
 
+@pytest.mark.parametrize("command", [["run", "heat-0.3", "pinn", "--backend", "jax"], ["list"], ["status"]])
+def test_a_catalogue_that_is_none_is_named(command, tmp_path, capsys):
+    assert main(["--catalogue", str(tmp_path), *command]) == 2
+    shown = capsys.readouterr().err
+    assert shown.count("\n") == 1 and str(tmp_path) in shown and "no experiments" in shown
+
+
+def test_results_that_cannot_be_written_are_named_before_training(tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    command = ["run", "heat-0.3", "pinn", "--backend", "jax", "--scale", "smoke"]
+    assert main([*command, "--results", str(tmp_path / "file")]) == 2
+    shown = capsys.readouterr().err
+    assert shown.count("\n") == 1 and "cannot be written: Not a directory" in shown
+
+
 @pytest.mark.parametrize("terminal", [True, False])
 def test_progress_shows_stage_terms_error_and_time_left(terminal, tmp_path):
     spec = smoke_spec(("heat-0.3", "mmpinn"), "jax")

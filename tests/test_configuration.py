@@ -50,7 +50,7 @@ def test_strict_numerics_have_no_tolerances():
 @pytest.mark.parametrize(
     ("override", "parts"),
     [
-        ("problem.epsilo=0.2", ["problem", "epsilo", "allowed: epsilon"]),
+        ("problem.epsilo=0.2", ["problem.epsilo", "0.2", "allowed: name, epsilon"]),
         ("problem.epsilon=-1", ["epsilon", "-1", "greater than 0"]),
         ("problem.name=heet", ["problem.name", "heet", "heat, helmholtz"]),
         ("network.widht=3", ["network.widht", "3", "allowed", "width"]),
@@ -71,6 +71,23 @@ def test_strict_numerics_have_no_tolerances():
         ("learning_rate=1", ["learning_rate", "allowed", "optimizers"]),
         ("problem.epsilon", ["problem.epsilon", "KEY=VALUE"]),
         ("methods.pin.stages={}", ["methods.pin", "allowed: pinn"]),
+        ("methods.mmpinn.methods.pinn.stages={}", ["methods.mmpinn", "methods.pinn", "allowed: none"]),
+        ("optimizers.adam.iterations=2e3", ["optimizers.adam.iterations", "2000.0", "integer; write 2000"]),
+        ("optimizers.adam.learning_rate=-1", ["optimizers.adam", '{"learning_rate": -1}', "greater than 0"]),
+        ("optimizers.lbfgs.history=100000000000", ["optimizers.lbfgs.history", "at most 1000000000"]),
+        ("network.width=100000", ["network.width", "100000", "at most 10000"]),
+        ("network.width=10000", ["network", "parameters", "at most 100000000"]),
+        ("points.initial.count=1000000000", ["points.initial.count", "at most 100000000"]),
+        ("points.residual={strategy: grid, count: 20000}", ["points.residual.count", "20000", "400000000 points"]),
+        ("evaluation.grid=[100000, 100000]", ["evaluation.grid", "more than 100000000 nodes"]),
+        ("problem.epsilon=no", ["problem.epsilon", "no", "true or false"]),
+        ("problem.epsilon=", ["problem.epsilon", "nothing is given"]),
+        ("problem.epsilon=0.001", ["problem", '"epsilon": 0.001', "not finite in float32"]),
+        ("problem.epsilon=1e-300", ["problem", "1e-300", "not finite"]),
+        ("problem.self=1", ["problem.self", "allowed: name, epsilon"]),
+        ("stages.adam.optimizer=[1]", ["stages.adam.optimizer", "[1]", "allowed: adam, lbfgs"]),
+        ("balancing={name: lra}", ["balancing", "exponents"]),
+        ("chunk_size=0", ["chunk_size", "0", "greater than or equal to 1"]),
     ],
 )
 def test_mistakes_in_overrides_are_named(override, parts):
@@ -98,6 +115,19 @@ def test_unknown_axes_are_named(axes, parts):
         assert part in text
 
 
+@pytest.mark.parametrize(
+    ("overrides", "parts"),
+    [
+        (["network.width=3", "network.width=4"], ["network.width", "twice"]),
+        (["network={width: 3}", "network.width=4"], ["network.width", "in conflict with --set network"]),
+    ],
+)
+def test_overrides_in_conflict_are_named(overrides, parts):
+    text = message(lambda: CATALOGUE.resolve(*CASE, scale="smoke", overrides=overrides))
+    for part in ["--set", *parts]:
+        assert part in text
+
+
 def edited(tmp_path: Path, kind: str, name: str, edit) -> Catalogue:
     """A copy of the shipped configuration with one file changed."""
     shutil.copytree(ROOT / "config", tmp_path / "config")
@@ -112,7 +142,7 @@ def edited(tmp_path: Path, kind: str, name: str, edit) -> Catalogue:
     ("kind", "name", "edit", "parts"),
     [
         ("experiments", "heat-0.3", lambda d: d.update(titel="x"), ["heat-0.3.yaml", "titel", "title"]),
-        ("experiments", "heat-0.3", lambda d: d.pop("network"), ["heat-0.3.yaml", "network", "required"]),
+        ("experiments", "heat-0.3", lambda d: d.pop("network"), ["heat-0.3.yaml", "network", "is missing"]),
         (
             "experiments",
             "heat-0.3",
@@ -177,6 +207,60 @@ def test_mistakes_in_files_are_blamed_on_the_file(tmp_path, kind, name, edit, pa
         assert part in text
 
 
+GROUPED = ("pulse", "mmpinn-grs", "jax")
+
+
+@pytest.mark.parametrize(
+    ("groups", "parts"),
+    [
+        ({"ridge": {"t": [0.2, 1.2]}}, ["ridge.t", "[0.2, 1.2]", "within [0, 1]"]),
+        ({"ridge": {"t": [0.6, 0.2]}}, ["ridge.t", "[0.6, 0.2]", "interval"]),
+        ({"ridge": {"t": [0.5, 0.5]}}, ["ridge.t", "[0.5, 0.5]", "interval"]),
+        ({"ridge": {"t": [0.5]}}, ["ridge.t", "[0.5]", "2 items"]),
+        ({"ridge": {"y": [0.2, 0.6]}}, ["ridge.y", "allowed: x, t"]),
+        ({"ridge": {}}, ["ridge", "at least one of ['x', 't']"]),
+        ({"ridge": {"t": [0.1, 0.3]}}, ["ridge", "lies within group before"]),
+        ({"ridge": {"t": [0.6, 1]}}, ["within group"]),
+        ({"ridge/x": {"t": [0.2, 0.6]}}, ["ridge/x", "pattern"]),
+    ],
+)
+def test_groups_lie_in_the_domain_and_not_in_each_other(tmp_path, groups, parts):
+    def change(data):
+        own = data["methods"]["mmpinn-grs"]["groups"]
+        del own["ridge"]
+        own.update(groups)
+
+    catalogue = edited(tmp_path, "experiments", "pulse", change)
+    text = message(lambda: catalogue.resolve(*GROUPED, scale="smoke"))
+    for part in ["pulse.yaml: methods.mmpinn-grs.groups", *parts]:
+        assert part in text
+
+
+@pytest.mark.parametrize("rule", ["lra", "self-adaptive"])
+def test_weights_that_change_between_steps_need_an_optimizer_that_steps(tmp_path, rule):
+    def change(data):
+        data["methods"]["pinn"].update(balancing={"name": rule}, levels=[{"stages": ["lbfgs"]}])
+
+    catalogue = edited(tmp_path, "experiments", "heat-0.3", change)
+    text = message(lambda: catalogue.resolve("heat-0.3", "pinn", "jax", scale="smoke"))
+    for part in ("heat-0.3.yaml", "methods.pinn.balancing.name", rule, "adam"):
+        assert part in text
+
+
+def test_stages_that_no_level_uses_are_checked_too(tmp_path):
+    catalogue = edited(
+        tmp_path, "experiments", "heat-0.3", lambda d: d["stages"].update(spare={"optimizer": ["adam"]})
+    )
+    text = message(lambda: catalogue.resolve(*CASE, scale="smoke"))
+    assert "heat-0.3.yaml: stages.spare.optimizer" in text
+
+
+def test_scales_of_an_experiment_must_exist(tmp_path):
+    catalogue = edited(tmp_path, "experiments", "heat-0.3", lambda d: d["scales"].update(smok={}))
+    text = message(lambda: catalogue.resolve(*CASE, scale="smoke"))
+    assert "heat-0.3.yaml: scales.smok: unknown name; allowed: paper, quick, smoke" in text
+
+
 def test_broken_yaml_is_named(tmp_path):
     catalogue = edited(tmp_path, "scales", "smoke", lambda data: None)
     (tmp_path / "config/scales/smoke.yaml").write_text("a: [1,")
@@ -205,12 +289,53 @@ def test_broken_yaml_is_named(tmp_path):
         ({"seeds": ["1", "1"]}, ["seeds", "different"]),
         ({"seeds": [1.5]}, ["seeds", "1.5"]),
         ({"seeds": True}, ["seeds"]),
+        ({"seeds": 10**9}, ["seeds", "1000000000", "at most 10000"]),
+        ({"seeds": "1e1"}, ["seeds", "1e1", "count"]),
+        ({"scale": False}, ["scale", "false", "YAML reads on, off, yes and no"]),
+        ({"scale": None}, ["scale", "allowed: paper"]),
+        ({1: 2}, ["1", "a key must be text"]),
+        ({"seeds": float("nan")}, ["seeds", "nan", "finite"]),
     ],
 )
 def test_mistakes_in_the_sweep_are_named(config, parts):
     text = message(lambda: Sweep.from_config(config, CATALOGUE))
     for part in parts:
         assert part in text
+
+
+def test_files_of_the_pipeline_are_read_strictly(tmp_path):
+    """Snakemake itself would take the second."""
+    (tmp_path / "mine.yaml").write_text("scale: smoke\nscale: quick\n")
+    text = message(lambda: Sweep.from_config({"scale": "quick"}, CATALOGUE, files=[tmp_path / "mine.yaml"]))
+    assert "mine.yaml: scale: is given twice" in text
+
+
+def test_a_catalogue_without_experiments_is_named(tmp_path):
+    (tmp_path / "scales").mkdir()
+    shutil.copy(ROOT / "config/scales/smoke.yaml", tmp_path / "scales")
+    text = message(lambda: Sweep.from_config({"scale": "smoke"}, Catalogue(tmp_path)))
+    assert "experiments" in text
+
+
+@pytest.mark.parametrize(
+    ("given", "parts"),
+    [
+        (["scale"], ["--config: scale", "KEY=VALUE"]),
+        (["seeds=1", "seeds=2"], ["--config: seeds", "twice"]),
+        (["seeds=[1"], ["--config: seeds", "not valid YAML"]),
+        (["scales=smoke"], ["scales", "allowed: scale"]),
+    ],
+)
+def test_mistakes_in_the_sweep_of_a_command_line_are_named(given, parts):
+    text = message(lambda: Sweep.from_command_line(CATALOGUE, given))
+    for part in parts:
+        assert part in text
+
+
+def test_a_command_line_gives_the_sweep_that_snakemake_makes():
+    given = ["scale=smoke", "seeds=[0,7]", "experiments=heat-0.3", "backends=jax"]
+    config = {"scale": "smoke", "seeds": ["0", "7"], "experiments": "heat-0.3", "backends": "jax"}
+    assert Sweep.from_command_line(CATALOGUE, given) == Sweep.from_config(config, CATALOGUE)
 
 
 def test_the_sweep_is_the_product_of_its_axes():

@@ -244,6 +244,16 @@ def test_mistakes_are_named_before_any_job_starts(tree: Path, snakemake: Snakema
         assert part in done.stderr
 
 
+def test_a_configuration_file_is_read_more_strictly_than_snakemake_does(tree: Path, snakemake: Snakemake):
+    change = edited(tree / "config/config.yaml", "seeds: null", "seeds: 1\nseeds: 2")
+    next(change)
+    done = snakemake("-n")
+    next(change, None)
+    shown = done.stdout + done.stderr
+    assert done.returncode != 0 and "Traceback" not in shown
+    assert "config/config.yaml: seeds: is given twice" in shown
+
+
 def test_lint_has_only_the_complaint_that_the_readme_explains(tree: Path, snakemake: Snakemake):
     complaints = set(re.findall(r"^    \* (.*):$", snakemake("--lint").stderr, re.M))
     assert complaints == {"Specify a conda environment or container for each rule."}

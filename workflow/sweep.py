@@ -1,6 +1,6 @@
 """The runs of a pipeline: the configuration's axes, checked before any job starts, and their product."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,6 +14,7 @@ from solvers.provenance import spec_hash
 from solvers.record import read_run
 from solvers.run import run_folder
 from solvers.spec import RunSpec
+from solvers.strict_yaml import check_plain, read_value, read_yaml
 
 __all__ = ["Sweep"]
 
@@ -22,6 +23,8 @@ KEYS = ("scale", "seeds", "backends", "numerics", "experiments", "methods", "run
 RUNS = ("fresh", "archive")
 RUN_AXES = ("experiment", "method", "backend", "numerics", "seed")
 RESULTS = Path("results")
+MOST_SEEDS = 10_000
+LONGEST_SEED = 18
 
 
 @dataclass(frozen=True)
@@ -34,8 +37,17 @@ class Sweep:
     archived: bool = False
 
     @classmethod
-    def from_config(cls, config: Mapping[str, Any], catalogue: Catalogue | None = None) -> "Sweep":
-        """The sweep; :class:`ConfigurationError` names key, value and what is allowed."""
+    def from_config(
+        cls, config: Mapping[str, Any], catalogue: Catalogue | None = None, files: Iterable[Path | str] = ()
+    ) -> "Sweep":
+        """The sweep; :class:`ConfigurationError` names key, value and what is allowed.
+
+        ``files`` are those that Snakemake read ``config`` from: it lets pass what a strict reader refuses,
+        such as a key given twice.
+        """
+        for file in files:
+            read_yaml(Path(file), str(file))
+        check_plain(dict(config), SOURCE)
         catalogue = catalogue or Catalogue()
         for key in config:
             if key not in KEYS:
@@ -53,6 +65,22 @@ class Sweep:
             chosen["seeds"] = None if config.get("seeds") is None else seeds
             return cls(scale, tuple(_archived(experiments, chosen, scale)), archived=True)
         return cls(scale, tuple(_specs(catalogue, experiments, chosen, scale, seeds)))
+
+    @classmethod
+    def from_command_line(cls, catalogue: Catalogue, assignments: Iterable[str] = ()) -> "Sweep":
+        """The sweep of ``config.yaml`` in the catalogue with ``key=value`` laid on, like ``--config``."""
+        file = catalogue.folder / "config.yaml"
+        config = read_yaml(file, str(file)) or {}
+        if not isinstance(config, dict):
+            raise ConfigurationError(str(file), "", None, "must be a mapping of keys to values")
+        given: dict[str, Any] = {}
+        for assignment in assignments:
+            key, equals, text = assignment.partition("=")
+            if not equals or key in given:
+                problem = "is given twice" if equals else "must read KEY=VALUE"
+                raise ConfigurationError("--config", key, None, problem)
+            given[key] = read_value(text, "--config", key)
+        return cls.from_config(config | given, catalogue)
 
     @property
     def experiments(self) -> list[str]:
@@ -130,13 +158,15 @@ def _methods(catalogue: Catalogue, experiments: Sequence[str], value: Any) -> li
 
 def _one(key: str, value: Any, allowed: Sequence[str]) -> str:
     if value not in allowed:
-        raise ConfigurationError(SOURCE, key, value, f"unknown name; allowed: {', '.join(allowed)}")
+        hint = "; YAML reads on, off, yes and no as true and false" if isinstance(value, bool) else ""
+        listed = ", ".join(allowed) or "none"
+        raise ConfigurationError(SOURCE, key, value, f"unknown name; allowed: {listed}{hint}")
     return value
 
 
 def _names(key: str, value: Any, allowed: Sequence[str]) -> list[str]:
     """Names from ``all``, ``a``, ``a,b`` or a list; each once, in the order given."""
-    if value == "all":
+    if value == "all" and allowed:
         return list(allowed)
     names = value.split(",") if isinstance(value, str) else value
     if not isinstance(names, list) or not names:
@@ -153,11 +183,13 @@ def _seeds(value: Any, default: int) -> list[int]:
     Snakemake hands over the numbers of ``seeds=[0,7]`` as texts.
     """
     value = default if value is None else value
-    if isinstance(value, int) and not isinstance(value, bool) and value >= 1:
+    if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= MOST_SEEDS:
         return list(range(value))
     texts = [str(seed) for seed in value] if isinstance(value, list) else []
-    seeds = [int(text) for text in texts if text.isdecimal()]
+    seeds = [int(text) for text in texts if text.isdecimal() and len(text) <= LONGEST_SEED]
     if seeds and len(seeds) == len(texts) == len(set(seeds)):
         return seeds
-    problem = "must be a count of at least 1, or a list of different seeds >= 0 such as [0,7]"
+    problem = (
+        f"must be a count of at least 1 (and at most {MOST_SEEDS}), or a list of different seeds such as [0,7]"
+    )
     raise ConfigurationError(SOURCE, "seeds", value, problem)

@@ -12,7 +12,7 @@ report: "../report/workflow.rst"
 
 
 try:
-    SWEEP = Sweep.from_config(config)
+    SWEEP = Sweep.from_config(config, files=workflow.configfiles)
 except (ConfigurationError, RecordError) as error:
     raise WorkflowError(str(error)) from None
 

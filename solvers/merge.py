@@ -1,0 +1,192 @@
+"""Results of several machines in one folder: finished runs are checked and copied, conflicts refused and named.
+
+What comes from others is data: only a run's own files are read and copied, by readers that run no code, and each
+run goes to the place that its specification has.
+"""
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+
+from solvers import record
+from solvers.fingerprint import fingerprint
+from solvers.provenance import text_hash
+from solvers.record import FILES, RecordError, RunRecord, read_fields, read_history, read_run
+from solvers.run import run_folder
+from solvers.status import read_progress
+
+__all__ = ["Merged", "merge_results"]
+
+Keep = Literal["ours", "theirs"]
+DEPTH = 6
+UNLIKE = {"schema_version", "command", "restarts", "seconds", "cpu_seconds", "peak_memory_bytes", "provenance"}
+UNLIKE |= {"sha256", "checksum"}  # those of the history cover its seconds
+"""What two runs of the same numbers may differ in; of the provenance the code is compared."""
+
+
+@dataclass
+class Merged:
+    """What became of every run, by its folder below the results: ``copied``, ``replaced`` on request, ``same`` as
+    those that are there, ``kept`` on request, and ``refused`` with the reason. ``foreign`` are those copied that
+    other code made than this: they take part in tables all the same."""
+
+    copied: list[Path] = field(default_factory=list)
+    replaced: list[Path] = field(default_factory=list)
+    same: list[Path] = field(default_factory=list)
+    kept: list[Path] = field(default_factory=list)
+    refused: dict[Path, str] = field(default_factory=dict)
+    foreign: list[Path] = field(default_factory=list)
+
+
+def merge_results(sources: Sequence[Path], target: Path, keep: Keep | None = None) -> Merged:
+    """Copy the finished runs of all ``sources``, folders of results, into ``target``.
+
+    A run that is there with the same numbers, specification and code is skipped. If it differs, it is refused
+    unless ``keep`` says whose to keep. Two sources that differ from each other are refused always. Raises
+    :class:`RecordError` for a source that is no folder of results, before anything is copied.
+    """
+    offers: dict[Path, list[Path]] = {}
+    for source in sources:
+        found = list(_runs(source))
+        if not found:
+            raise RecordError(f"{source}: holds no run; name a folder with <scale>/<experiment>/... in it")
+        for place in found:
+            offers.setdefault(place, []).append(source / place)
+    merged = Merged()
+    for place, folders in sorted(offers.items()):
+        try:
+            _merge_one(place, folders, target, keep, merged)
+        except RecordError as error:
+            merged.refused[place] = str(error)
+        except OSError as error:
+            raise RecordError(f"{error.filename or target / place}: cannot be copied: {error.strerror}") from None
+    return merged
+
+
+def _runs(source: Path) -> Iterator[Path]:
+    """Folders of finished runs below ``source``, relative to it; not those of its archive, nor hidden ones."""
+    for path in sorted(source.glob("/".join(["*"] * DEPTH) + "/run.json")):
+        place = path.parent.relative_to(source)
+        if not any(part.startswith(".") for part in place.parts):
+            yield place
+
+
+def _merge_one(place: Path, folders: Sequence[Path], target: Path, keep: Keep | None, merged: Merged) -> None:
+    theirs = folders[0]
+    for folder in folders:
+        check_run(folder, place)
+    for other in folders[1:]:
+        if (difference := _difference(theirs, other)) is not None:
+            raise RecordError(f"{theirs} and {other} differ in {difference}; merge one of them first")
+    ours = target / place
+    new = not ours.exists()
+    difference = "all" if new else _difference_from_ours(ours, theirs)
+    if difference is None:
+        merged.same.append(place)
+    elif new or keep == "theirs":
+        found = _copy(theirs, target, place)
+        (merged.copied if new else merged.replaced).append(place)
+        if found.provenance.fingerprint != fingerprint(found.spec.plugins()):
+            merged.foreign.append(place)
+    elif keep == "ours":
+        merged.kept.append(place)
+    else:
+        raise RecordError(f"{ours} and {theirs} differ in {difference}; --keep ours or --keep theirs decides")
+
+
+def check_run(folder: Path, place: Path) -> RunRecord:
+    """The record of a run that belongs to ``place`` and has only readable files; else :class:`RecordError`."""
+    for name in FILES:
+        path = folder / name
+        if path.is_symlink() or not path.is_file():
+            raise RecordError(f"{path}: is missing, or is no plain file")
+    found = read_run(folder)
+    if hasattr(record, "check_files"):
+        record.check_files(folder, found)
+    if run_folder(found.spec, Path()) != place:
+        raise RecordError(f"{folder / 'run.json'}: is the record of {run_folder(found.spec, Path())}")
+    if found.provenance.spec_hash != text_hash(json.loads((folder / "run.json").read_text("utf-8"))["spec"]):
+        raise RecordError(f"{folder / 'run.json'}: spec: its hash is not {found.provenance.spec_hash}")
+    read_history(folder)
+    read_fields(folder)
+    _weights(folder)
+    return found
+
+
+def _weights(folder: Path) -> dict[str, np.ndarray]:
+    path = folder / "weights.safetensors"
+    try:
+        with safe_open(path, framework="numpy") as arrays:
+            return {name: arrays.get_tensor(name) for name in arrays.keys()}  # noqa: SIM118 (no mapping)
+    except (OSError, SafetensorError, ValueError) as error:
+        raise RecordError(f"{path}: not readable weights: {error}") from None
+
+
+def _difference_from_ours(ours: Path, theirs: Path) -> str | None:
+    """As :func:`_difference`; what is damaged or unfinished here is another thing than a finished run."""
+    if (progress := read_progress(ours)) and progress.alive:
+        raise RecordError(f"{ours}: is being made at this moment")
+    if not (ours / "run.json").exists():
+        return "that the first is not finished"
+    try:
+        read_run(ours)
+    except RecordError as error:
+        return f"that the first is damaged ({error})"
+    return _difference(ours, theirs)
+
+
+def _difference(one: Path, other: Path) -> str | None:
+    """In what two finished runs differ, times and machine apart; ``None`` if in nothing."""
+    first, second = read_run(one), read_run(other)
+    if first.spec != second.spec:
+        return "their specification"
+    if first.provenance.fingerprint != second.provenance.fingerprint:
+        return "the code that made them"
+    if _numbers(first) != _numbers(second):
+        return "their numbers"
+    if not _same_arrays(_weights(one), _weights(other)):
+        return "their weights"
+    if not _same_arrays(read_fields(one), read_fields(other)):
+        return "their fields"
+    histories = (read_history(folder).drop(columns="seconds", errors="ignore") for folder in (one, other))
+    return None if next(histories).equals(next(histories)) else "their histories"
+
+
+def _numbers(found: RunRecord) -> dict[str, Any]:
+    data = found.model_dump(mode="json", exclude=UNLIKE)
+    return data | {"stages": [{k: v for k, v in stage.items() if k != "seconds"} for stage in data["stages"]]}
+
+
+def _same_arrays(one: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> bool:
+    return one.keys() == other.keys() and all(np.array_equal(one[k], other[k], equal_nan=True) for k in one)
+
+
+def _copy(folder: Path, target: Path, place: Path) -> RunRecord:
+    """Copy a run beside its place, check the copy, and move it there as a whole; its record."""
+    into = target / place
+    into.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=into.parent, prefix=".merging-") as name:
+        made, old = Path(name) / "new", Path(name) / "old"
+        made.mkdir()
+        for file in FILES:
+            shutil.copyfile(folder / file, made / file, follow_symlinks=False)
+            with (made / file).open("rb") as stream:
+                os.fsync(stream.fileno())
+        found = check_run(made, place)
+        if into.exists():
+            into.rename(old)
+        try:
+            made.rename(into)
+        except OSError:
+            if old.exists():
+                old.rename(into)
+            raise
+    return found
