@@ -26,7 +26,7 @@ class Parameter:
     def check(self, name: str, value: float) -> float:
         """``value`` as a float; ``ValueError`` if it is no finite number or not above the bound."""
         if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= sys.float_info.max:
-            raise ValueError(f"parameter {name}: {value!r} is not a finite number")
+            raise ValueError(f"parameter {name}: {value!r:.60} is not a finite number")
         if self.above is not None and value <= self.above:
             raise ValueError(f"parameter {name}: {value} must be greater than {self.above}")
         return float(value)

@@ -23,7 +23,7 @@ def plugin_module(package: str, name: str) -> str:
     """Dotted name of the module that holds plug-in ``name``; ``ValueError`` if there is none."""
     allowed = plugin_names(package)
     if name not in allowed:
-        raise ValueError(f"unknown name {name!r}; allowed: {', '.join(allowed)}")
+        raise ValueError(f"unknown name {name!r:.60}; allowed: {', '.join(allowed)}")
     return f"{package}.{name.replace('-', '_')}"
 
 

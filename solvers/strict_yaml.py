@@ -18,6 +18,7 @@ __all__ = ["ConfigurationError", "check_plain", "key_path", "read_value", "read_
 MOST_VALUES = 100_000
 DEEPEST = 40
 LONGEST_SHOWN = 120
+LONGEST_PROBLEM = 2000
 _TAG = "tag:yaml.org,2002:"
 _COLLECTIONS = {"map", "seq"}
 _SCALARS = {"str", "int", "float", "bool", "null", "merge"}
@@ -28,6 +29,7 @@ class ConfigurationError(Exception):
 
     def __init__(self, source: str, key: str, value: Any, problem: str):
         shown = "" if value is None else f" (value {_shown(value)})"
+        key, problem = _cut(key), _cut(problem, LONGEST_PROBLEM)
         super().__init__(_one_line(f"{source}: {key}{shown}: {problem}" if key else f"{source}: {problem}"))
 
 
@@ -36,7 +38,11 @@ def _shown(value: Any) -> str:
         text = json.dumps(value, default=str, ensure_ascii=False)
     except (TypeError, ValueError, RecursionError):  # keys that are no text, or a list that holds itself
         text = f"of type {type(value).__name__}"
-    return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}..."
+    return _cut(text)
+
+
+def _cut(text: str, most: int = LONGEST_SHOWN) -> str:
+    return text if len(text) <= most else f"{text[:most]}..."
 
 
 def _one_line(text: str) -> str:
