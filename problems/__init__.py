@@ -1,4 +1,4 @@
-"""The physics, one file per PDE: exact solution, operator and conditions, written once in SymPy terms.
+"""The physics, one file per PDE: operator, conditions and the exact or a reference solution, written once.
 
 A problem is a file of this folder that defines one subclass of :class:`problems.base.Problem`; its name is
 the file's name with dashes (``klein_gordon.py`` is ``klein-gordon``). Nothing here imports torch or JAX.
@@ -6,10 +6,20 @@ the file's name with dashes (``klein_gordon.py`` is ``klein-gordon``). Nothing h
 
 from collections.abc import Mapping
 
-from problems.base import Condition, Equation, Parameter, Problem
+from problems.base import Condition, Equation, ExactProblem, Parameter, Problem, ReferenceProblem
 from problems.plugins import load_plugin, plugin_names
 
-__all__ = ["Condition", "Equation", "Parameter", "Problem", "load", "names", "parameters"]
+__all__ = [
+    "Condition",
+    "Equation",
+    "ExactProblem",
+    "Parameter",
+    "Problem",
+    "ReferenceProblem",
+    "load",
+    "names",
+    "parameters",
+]
 
 
 def names() -> list[str]:

@@ -1,10 +1,10 @@
-"""What a problem is, and everything that follows from its exact solution and its operator."""
+"""What a problem is, and everything that follows from its operator and its exact or its computed solution."""
 
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from types import SimpleNamespace
 from typing import Any, ClassVar
 
@@ -13,7 +13,7 @@ import sympy
 
 from problems.derivatives import Derivatives, Recorder, linear_coefficients, on_expression
 
-__all__ = ["Condition", "Equation", "Parameter", "Problem"]
+__all__ = ["Condition", "Equation", "ExactProblem", "Parameter", "Problem", "ReferenceProblem"]
 
 
 @dataclass(frozen=True)
@@ -39,15 +39,17 @@ def _value(p: SimpleNamespace, u: Derivatives, *coordinates: Any) -> Any:
 
 @dataclass(frozen=True)
 class Condition:
-    """``operator(u) = operator(exact)`` on the face where some coordinates are fixed.
+    """``operator(u) = data`` on the face where some coordinates are fixed.
 
     ``term`` names the loss term it counts towards (``initial``, ``boundary``); ``where`` fixes coordinates,
-    e.g. ``{"t": 0}``; ``operator`` has the signature of :meth:`Problem.operator`.
+    e.g. ``{"t": 0}``; ``operator`` has the signature of :meth:`Problem.operator`. ``data(p, *coordinates)``, a
+    SymPy expression, is stated for a :class:`ReferenceProblem` if not zero; an :class:`ExactProblem` derives it.
     """
 
     term: str
     where: Mapping[str, float]
     operator: Callable[..., Any] = _value
+    data: Callable[..., sympy.Expr] | None = None
 
 
 class Equation:
@@ -56,14 +58,19 @@ class Equation:
     The residual of the PDE and every condition are equations; both backends know nothing else of the physics.
     """
 
-    def __init__(self, problem: "Problem", term: str, where: Mapping[str, float], operator: Callable[..., Any]):
-        self.problem, self.term, self.where, self.operator = problem, term, dict(where), operator
+    def __init__(self, problem: "Problem", condition: Condition):
+        self.problem = problem
+        self.term, self.where = condition.term, dict(condition.where)
+        self.operator, self.data = condition.operator, condition.data
+
+    def symbolic(self, u: Derivatives) -> sympy.Expr:
+        """The operator on symbols or expressions."""
+        return sympy.sympify(self.operator(self.problem.exact_parameters, u, *self.problem.symbols))
 
     @cached_property
     def _recorded(self) -> tuple[Recorder, sympy.Expr]:
         recorder = Recorder(self.problem.coordinates)
-        expression = self.operator(self.problem.exact_parameters, recorder, *self.problem.symbols)
-        return recorder, sympy.sympify(expression)
+        return recorder, self.symbolic(recorder)
 
     @property
     def derivatives(self) -> tuple[str, ...]:
@@ -78,9 +85,8 @@ class Equation:
 
     @cached_property
     def target_expression(self) -> sympy.Expr:
-        """The operator applied to the exact solution: forcing, boundary or initial data."""
-        u = on_expression(self.problem.exact_expression, self.problem.symbols)
-        return sympy.sympify(self.operator(self.problem.exact_parameters, u, *self.problem.symbols))
+        """Forcing, boundary or initial data."""
+        return self.problem.right_hand_side(self)
 
     def target(self, points: np.ndarray) -> np.ndarray:
         """Target at ``points`` (N, d): float64 (N,)."""
@@ -93,11 +99,12 @@ class Equation:
 
 
 class Problem(ABC):
-    """A PDE on a rectangle with a known solution.
+    """A PDE on a rectangle with a solution to compare with, exact (:class:`ExactProblem`) or computed
+    (:class:`ReferenceProblem`).
 
-    A subclass states ``coordinates`` (single letters), ``domain``, ``parameters``, ``conditions``, the exact
-    solution and the operator (left-hand side). Forcing and data are derived. Both functions receive the
-    parameters as the namespace ``p``: exact rationals for SymPy, floats for arrays.
+    A subclass states ``coordinates`` (single letters), ``domain``, ``parameters``, ``conditions`` and the operator
+    (left-hand side). All functions receive the parameters as the namespace ``p``: exact rationals for SymPy,
+    floats for arrays.
     """
 
     coordinates: ClassVar[tuple[str, ...]]
@@ -123,15 +130,21 @@ class Problem(ABC):
         self._compiled: dict[sympy.Expr, Callable[[np.ndarray], np.ndarray]] = {}
         self.symbols = tuple(sympy.Symbol(name, real=True) for name in self.coordinates)
 
-    @staticmethod
     @abstractmethod
-    def exact(p: SimpleNamespace, *coordinates: sympy.Symbol) -> sympy.Expr:
-        """The exact solution as a SymPy expression."""
+    def solution(self, points: np.ndarray) -> np.ndarray:
+        """The solution that errors are measured against at ``points`` (N, d): float64 (N,)."""
+
+    @abstractmethod
+    def right_hand_side(self, equation: Equation) -> sympy.Expr:
+        """Forcing, boundary or initial data of one of the equations."""
 
     @staticmethod
     @abstractmethod
     def operator(p: SimpleNamespace, u: Derivatives, *coordinates: Any) -> Any:
         """Left-hand side of the PDE in the derivatives of u, such as ``u.t - u.xx``."""
+
+    forcing: ClassVar[Callable[..., sympy.Expr] | None] = None
+    """Right-hand side of the PDE, ``forcing(p, *coordinates)``; stated as the data of a condition is."""
 
     lift: ClassVar[Callable[..., sympy.Expr] | None] = None
     vanishing: ClassVar[Callable[..., sympy.Expr] | None] = None
@@ -163,20 +176,14 @@ class Problem(ABC):
         return np.array([self.domain[name][1] for name in self.coordinates], dtype=float)
 
     @cached_property
-    def exact_expression(self) -> sympy.Expr:
-        """The exact solution with the parameters put in, as exact rationals."""
-        return sympy.sympify(self.exact(self.exact_parameters, *self.symbols))
-
-    @cached_property
     def residual(self) -> Equation:
         """The PDE: operator(u) = forcing inside the domain."""
-        return Equation(self, "residual", {}, self.operator)
+        return Equation(self, Condition("residual", {}, self.operator, self.forcing))
 
     @cached_property
     def equations(self) -> tuple[Equation, ...]:
         """All conditions in the order stated, then the PDE."""
-        stated = (Equation(self, c.term, c.where, c.operator) for c in self.conditions)
-        return (*stated, self.residual)
+        return (*(Equation(self, condition) for condition in self.conditions), self.residual)
 
     @cached_property
     def terms(self) -> tuple[str, ...]:
@@ -199,6 +206,61 @@ class Problem(ABC):
 
         return evaluate
 
+
+class ExactProblem(Problem):
+    """A problem with a solution in closed form: a subclass states ``exact``; forcing and data are derived."""
+
+    @staticmethod
+    @abstractmethod
+    def exact(p: SimpleNamespace, *coordinates: sympy.Symbol) -> sympy.Expr:
+        """The exact solution as a SymPy expression."""
+
+    @cached_property
+    def exact_expression(self) -> sympy.Expr:
+        """The exact solution with the parameters put in, as exact rationals."""
+        return sympy.sympify(self.exact(self.exact_parameters, *self.symbols))
+
+    def right_hand_side(self, equation: Equation) -> sympy.Expr:
+        """The operator applied to the exact solution; ``TypeError`` if the equation states another."""
+        if equation.data is not None:
+            name = type(self).__name__
+            raise TypeError(f"{name}, {equation.term}: an exact problem derives forcing and data: state none")
+        return equation.symbolic(on_expression(self.exact_expression, self.symbols))
+
     def solution(self, points: np.ndarray) -> np.ndarray:
         """Exact solution at ``points`` (N, d): float64 (N,)."""
         return self.numeric(self.exact_expression)(points)
+
+
+Solution = Callable[[np.ndarray], np.ndarray]
+
+
+class ReferenceProblem(Problem):
+    """A problem without a closed form: a subclass computes a ``reference`` solution and states forcing and data,
+    zero where it states none.
+
+    ``accuracy`` bounds the error of the reference, of its largest value: far below that of any network. Tests hold
+    every such problem to it.
+    """
+
+    resolution: ClassVar[int]
+    accuracy: ClassVar[float]
+
+    @abstractmethod
+    def reference(self, resolution: int) -> Solution:
+        """Solves the problem; the result maps points (N, d) to float64 (N,). ``resolution`` is the number of modes
+        or nodes; twice the class's own is used to estimate the error."""
+
+    def right_hand_side(self, equation: Equation) -> sympy.Expr:
+        """What is stated, or zero."""
+        data = equation.data or (lambda p, *coordinates: 0)
+        return sympy.sympify(data(self.exact_parameters, *self.symbols))
+
+    def solution(self, points: np.ndarray) -> np.ndarray:
+        """Reference solution at ``points`` (N, d): float64 (N,); solved once a process for given parameters."""
+        return _solved(type(self), tuple(self.values.items()), self.resolution)(np.asarray(points, dtype=float))
+
+
+@cache
+def _solved(kind: type[ReferenceProblem], values: tuple[tuple[str, float], ...], resolution: int) -> Solution:
+    return kind(**dict(values)).reference(resolution)

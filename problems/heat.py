@@ -9,13 +9,13 @@ from typing import Any
 
 import sympy
 
-from problems.base import Condition, Parameter, Problem
+from problems.base import Condition, ExactProblem, Parameter
 from problems.derivatives import Derivatives
 
 __all__ = ["Heat"]
 
 
-class Heat(Problem):
+class Heat(ExactProblem):
     """u_t - u_xx = f on [-1, 1] x [0, 1], with u = (1 - x^2) exp(1 / ((2t - 1)^2 + epsilon))."""
 
     coordinates = ("x", "t")

@@ -5,13 +5,13 @@ from typing import Any
 
 import sympy
 
-from problems.base import Condition, Parameter, Problem
+from problems.base import Condition, ExactProblem, Parameter
 from problems.derivatives import Derivatives
 
 __all__ = ["Helmholtz"]
 
 
-class Helmholtz(Problem):
+class Helmholtz(ExactProblem):
     """u_xx + u_yy + k^2 u = q on [-1, 1]^2, with u = sin(a1 pi x) sin(a2 pi y)."""
 
     coordinates = ("x", "y")

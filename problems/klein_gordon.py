@@ -5,7 +5,7 @@ from typing import Any
 
 import sympy
 
-from problems.base import Condition, Parameter, Problem
+from problems.base import Condition, ExactProblem, Parameter
 from problems.derivatives import Derivatives
 
 __all__ = ["KleinGordon"]
@@ -16,7 +16,7 @@ def _velocity(p: SimpleNamespace, u: Derivatives, *coordinates: Any) -> Any:
     return u.t
 
 
-class KleinGordon(Problem):
+class KleinGordon(ExactProblem):
     """u_tt - u_xx + u^3 = f on [0, 1]^2, with u = x cos(a pi t) + (x t)^3."""
 
     coordinates = ("x", "t")

@@ -5,13 +5,13 @@ from typing import Any
 
 import sympy
 
-from problems.base import Condition, Parameter, Problem
+from problems.base import Condition, ExactProblem, Parameter
 from problems.derivatives import Derivatives
 
 __all__ = ["Multifrequency"]
 
 
-class Multifrequency(Problem):
+class Multifrequency(ExactProblem):
     """u_t - u_xx = f on [-1, 1] x [0, 1], with u = sin(frequency pi t / (1 + 9 x^2))."""
 
     coordinates = ("x", "t")

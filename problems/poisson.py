@@ -8,13 +8,13 @@ from typing import Any
 
 import sympy
 
-from problems.base import Condition, Parameter, Problem
+from problems.base import Condition, ExactProblem, Parameter
 from problems.derivatives import Derivatives
 
 __all__ = ["Poisson"]
 
 
-class Poisson(Problem):
+class Poisson(ExactProblem):
     """u_xx = f on [0, 1], with u = sin(a pi x) + 0.1 sin(b pi x) and a, b even."""
 
     coordinates = ("x",)

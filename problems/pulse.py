@@ -7,13 +7,13 @@ from typing import Any
 
 import sympy
 
-from problems.base import Condition, Parameter, Problem
+from problems.base import Condition, ExactProblem, Parameter
 from problems.derivatives import Derivatives
 
 __all__ = ["Pulse"]
 
 
-class Pulse(Problem):
+class Pulse(ExactProblem):
     """u_tt + u_xx = f on [0, 1]^2, with u = (1000 + x^2) exp(-(t - 1/2)^2 / (2 h^2)) + 1.
 
     t is a space coordinate here.

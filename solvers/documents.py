@@ -60,10 +60,13 @@ class LevelEntry(StrictModel):
     stages: Annotated[list[str], Field(min_length=1)]
 
 
+NOT_THEIRS = Authors(rel_l2=None, source="not in the authors' repository")
+
+
 class Method(StrictModel):
-    """What a method does under the paper's name, with the authors' numbers: balancing, levels, and what differs
-    from the experiment's points, inputs, network (replaced as a whole if it has a name) and evaluation. ``note``
-    is for the tables: what is knowingly not as in the paper."""
+    """What a method does under the paper's name, with the authors' numbers if it is theirs: balancing, levels, and
+    what differs from the experiment's points, inputs, network (replaced as a whole if it has a name) and
+    evaluation. ``note`` is for the tables: what is knowingly not as in the paper."""
 
     title: str
     note: str = ""
@@ -75,13 +78,15 @@ class Method(StrictModel):
     evaluation: Section = {}
     balancing: Section
     levels: Annotated[list[LevelEntry], Field(min_length=1)]
-    authors: Authors
+    authors: Authors = NOT_THEIRS
 
 
 class Experiment(StrictModel):
-    """A file of ``experiments/``: one experiment of the paper at the paper's scale."""
+    """A file of ``experiments/``: one experiment of the paper at the paper's scale, or one that is not in the
+    paper, which the pipeline runs when it is named."""
 
     title: str
+    in_paper: bool = True
     problem: Section
     points: dict[str, PointSet]
     inputs: str = "interval"

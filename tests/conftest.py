@@ -27,6 +27,7 @@ METHODS = [
     for experiment in CATALOGUE.names("experiments")
     for method in CATALOGUE.experiment(experiment).methods
 ]
+PAPER_METHODS = [method for method in METHODS if CATALOGUE.experiment(method[0]).in_paper]
 
 
 @pytest.fixture(params=BACKENDS)

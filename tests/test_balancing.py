@@ -5,10 +5,11 @@ import numpy as np
 import pytest
 import torch
 
-from solvers import balancing
+from solvers import backends, balancing
 from solvers.balancing.power import FLOOR
 from tests.conftest import CATALOGUE, METHODS, coefficients_of, smoke_spec
 
+backends.load("jax")  # turns float64 on, whichever tests ran before
 TERMS = ("initial", "boundary", "residual")
 NAMESPACES = {
     "numpy": np.asarray,

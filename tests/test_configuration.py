@@ -10,7 +10,7 @@ import yaml
 from solvers.configuration import Catalogue, ConfigurationError
 from solvers.record import RunRecord
 from solvers.spec import RunSpec
-from tests.conftest import BACKENDS, CATALOGUE, METHODS, ROOT, smoke_spec
+from tests.conftest import BACKENDS, CATALOGUE, METHODS, PAPER_METHODS, ROOT, smoke_spec
 from workflow.sweep import Sweep
 
 CASE = ("heat-0.3", "mmpinn", "jax")
@@ -355,12 +355,18 @@ def test_the_sweeps_runs_are_those_of_the_command_line():
         assert spec == CATALOGUE.resolve(*axes)
 
 
-def test_the_default_sweep_is_the_quick_scale_of_everything():
+def test_the_default_sweep_is_the_quick_scale_of_the_whole_paper():
     config = yaml.safe_load((ROOT / "config/config.yaml").read_text())
     sweep = Sweep.from_config(config, CATALOGUE)
     assert sweep.scale == "quick"
-    assert sweep.experiments == CATALOGUE.names("experiments")
-    assert len(sweep.specs) == len(METHODS) * 2 * 3
+    assert sweep.experiments == list(dict.fromkeys(experiment for experiment, _ in PAPER_METHODS))
+    assert len(sweep.specs) == len(PAPER_METHODS) * 2 * 3
+
+
+def test_other_experiments_are_run_when_they_are_named():
+    others = {experiment for experiment, _ in set(METHODS) - set(PAPER_METHODS)}
+    named = ["heat-0.3", *sorted(others)]
+    assert Sweep.from_config({"scale": "smoke", "experiments": named}, CATALOGUE).experiments == named
 
 
 def test_the_schema_of_a_run_is_the_one_on_file():

@@ -16,7 +16,7 @@ from tests.test_terms import reference_term
 
 RESAMPLED = [method for method in METHODS if smoke_spec(method, "jax").resampled]
 POINTWISE = [method for method in METHODS if smoke_spec(method, "jax").build_balancing().pointwise]
-ANNEALED = [method for method in METHODS if smoke_spec(method, "jax").build_balancing().update_every]
+ANNEALED = [method for method in RESAMPLED if smoke_spec(method, "jax").balancing["name"] == "lra"]
 
 
 def batches_of(method: tuple[str, str], backend: str = "jax"):

@@ -13,7 +13,8 @@ import yaml
 
 from solvers.archive import ARCHIVE
 from solvers.record import FILES
-from tests.conftest import CATALOGUE, METHODS, ROOT
+from tests.conftest import CATALOGUE, ROOT
+from tests.conftest import PAPER_METHODS as METHODS
 from tests.test_archive import TRACKED
 from workflow.analysis.figures import FIGURES
 from workflow.analysis.tables import TABLES

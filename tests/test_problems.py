@@ -1,13 +1,14 @@
-"""The physics: exact solutions solve their equations, and agree with the paper's published forcing."""
+"""The physics: exact and reference solutions solve their equations; the forcing is the paper's."""
 
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import sympy
+from numpy.polynomial import chebyshev
 
 import problems
-from problems.base import Problem
+from problems.base import Condition, ExactProblem, Problem, ReferenceProblem, Solution
 from problems.derivatives import Derivatives, Recorder, linear_coefficients, on_expression
 from solvers.jets import FUSED, Jet, numpy_ops
 from solvers.networks.base import Network
@@ -16,8 +17,22 @@ from solvers.terms import INPUTS, Model, Piece, block_arrays, build_terms, chunk
 from solvers.trial import channel_expression, trial_for
 
 
+def names_of(kind: type[Problem]) -> list[str]:
+    return [name for name in problems.names() if isinstance(problems.load(name), kind)]
+
+
 @pytest.fixture(params=problems.names())
 def problem(request: pytest.FixtureRequest) -> Problem:
+    return problems.load(request.param)
+
+
+@pytest.fixture(params=names_of(ExactProblem))
+def exact_problem(request: pytest.FixtureRequest) -> ExactProblem:
+    return problems.load(request.param)
+
+
+@pytest.fixture(params=names_of(ReferenceProblem))
+def reference_problem(request: pytest.FixtureRequest) -> ReferenceProblem:
     return problems.load(request.param)
 
 
@@ -35,7 +50,7 @@ def random_pieces(problem: Problem) -> list[Piece]:
 class ExactNetwork(Network):
     """Stands in for a network: its output is the exact solution, its channels from SymPy's derivatives."""
 
-    def __init__(self, problem: Problem):
+    def __init__(self, problem: ExactProblem):
         self.problem = problem
 
     def shapes(self, dimension):
@@ -54,7 +69,8 @@ class ExactNetwork(Network):
 
 
 @pytest.mark.parametrize("fuse", [True, False])
-def test_exact_solution_makes_every_term_zero_through_jets(problem: Problem, fuse: bool):
+def test_exact_solution_makes_every_term_zero_through_jets(exact_problem: ExactProblem, fuse: bool):
+    problem = exact_problem
     model = Model(ExactNetwork(problem), *INPUTS["raw"](problem.lower, problem.upper))
     for term in build_terms(random_pieces(problem), fuse):
         for block in term.blocks:
@@ -64,8 +80,9 @@ def test_exact_solution_makes_every_term_zero_through_jets(problem: Problem, fus
             assert weighted_squares(model, block, {}, chunk, numpy_ops)[0] < 1e-22 * size
 
 
-def test_exact_solution_makes_the_residual_zero_symbolically(problem: Problem):
+def test_exact_solution_makes_the_residual_zero_symbolically(exact_problem: ExactProblem):
     """With derivatives taken by hand here, not by the code that derived the forcing."""
+    problem = exact_problem
     by_name = dict(zip(problem.coordinates, problem.symbols, strict=True))
 
     def derivative(name: str) -> sympy.Expr:
@@ -79,7 +96,8 @@ def test_exact_solution_makes_the_residual_zero_symbolically(problem: Problem):
     assert sympy.simplify(applied - problem.residual.target_expression) == 0
 
 
-def test_a_wrong_solution_does_not(problem: Problem):
+def test_a_wrong_solution_does_not(exact_problem: ExactProblem):
+    problem = exact_problem
     wrong = problem.exact_expression + sympy.prod(symbol**2 for symbol in problem.symbols)
     u = Derivatives(
         problem.coordinates,
@@ -87,6 +105,86 @@ def test_a_wrong_solution_does_not(problem: Problem):
     )
     applied = problem.operator(problem.exact_parameters, u, *problem.symbols)
     assert sympy.simplify(applied - problem.residual.target_expression) != 0
+
+
+def test_an_exact_problem_states_no_data():
+    class Stated(type(problems.load("heat"))):
+        conditions = (Condition("initial", {"t": 0}, data=lambda p, x, t: x),)
+
+    with pytest.raises(TypeError, match="an exact problem derives forcing and data"):
+        _ = Stated().equations[0].target_expression
+
+
+def derivative(u: Solution, problem: Problem, name: str) -> Solution:
+    """A derivative of a function of points, letter by letter, from its interpolant of degree 6 on a short
+    interval around each point, or beside it where the domain ends."""
+    if not name:
+        return u
+    i = problem.coordinates.index(name[0])
+    radius = 1e-3 * (problem.upper - problem.lower)[i]
+    nodes = chebyshev.chebpts2(7)
+    inner = derivative(u, problem, name[1:])
+
+    def differentiated(points: np.ndarray) -> np.ndarray:
+        centre = np.clip(points[:, i], problem.lower[i] + radius, problem.upper[i] - radius)
+        moved = np.repeat(points[None], len(nodes), axis=0)
+        moved[:, :, i] = centre + radius * nodes[:, None]
+        values = inner(moved.reshape(-1, points.shape[1])).reshape(len(nodes), -1)
+        slopes = chebyshev.chebder(np.linalg.solve(chebyshev.chebvander(nodes, 6), values))
+        return chebyshev.chebval((points[:, i] - centre) / radius, slopes, tensor=False) / radius
+
+    return differentiated
+
+
+def test_a_reference_solution_solves_its_equations(reference_problem: ReferenceProblem):
+    """A hundred times better than one that is wrong by about one percent does."""
+    problem = reference_problem
+
+    def wrong(points: np.ndarray) -> np.ndarray:
+        s = (points - problem.lower) / (problem.upper - problem.lower)
+        return problem.solution(points) + 0.01 * (1 + s + s**2).prod(axis=1)
+
+    for equation in problem.equations:
+        points = random_points(problem, equation.where, 2000)
+
+        def mismatch(u: Solution, equation=equation, points=points) -> float:
+            given = {name: derivative(u, problem, name)(points) for name in equation.derivatives}
+            return np.square(equation.apply(given, list(points.T)) - equation.target(points)).mean() ** 0.5
+
+        assert mismatch(problem.solution) < 0.01 * mismatch(wrong), equation.term
+
+
+def test_a_reference_solution_is_as_accurate_as_it_says(reference_problem: ReferenceProblem):
+    """Against the one of twice the resolution, also close to where it is steepest."""
+    problem = reference_problem
+    refined = problem.reference(2 * problem.resolution)
+    points = random_points(problem, {}, 100_000)
+    values = problem.solution(points)
+    assert np.abs(values - refined(points)).max() < problem.accuracy * np.abs(values).max()
+
+
+def test_reference_solutions_are_computed_once_for_the_same_parameters(
+    reference_problem: ReferenceProblem, monkeypatch
+):
+    points = random_points(reference_problem, {})
+    values = reference_problem.solution(points)
+    monkeypatch.setattr(type(reference_problem), "reference", None)
+    again = type(reference_problem)(**reference_problem.values)
+    np.testing.assert_array_equal(again.solution(points), values)
+
+
+def test_burgers_reference_is_the_cole_hopf_solution():
+    """u = -int sin(pi y) F dy / int F dy, y = x - z, F = exp(-cos(pi y) / (2 pi nu) - z^2 / (4 nu t)), by
+    Gauss-Hermite quadrature (Basdevant et al. 1986); half of the points in the front."""
+    burgers = problems.load("burgers")
+    points = random_points(burgers, {}, 2000)
+    points[1000:, 0] *= 0.02
+    nodes, weights = np.polynomial.hermite.hermgauss(100)
+    nu, (x, t) = burgers.values["nu"], points.T[:, :, None]
+    y = x - np.sqrt(4 * nu * t) * nodes
+    f = weights * np.exp((-np.cos(np.pi * y) - 1) / (2 * np.pi * nu))
+    expected = -(np.sin(np.pi * y) * f).sum(axis=1) / f.sum(axis=1)
+    np.testing.assert_allclose(burgers.solution(points), expected, atol=burgers.accuracy)
 
 
 def test_conditions_hold_on_their_faces(problem: Problem):

@@ -55,7 +55,7 @@ class Sweep:
         scale = _one("scale", config.get("scale", "quick"), catalogue.names("scales"))
         archived = _one("runs", config.get("runs", "fresh"), RUNS) == "archive"
         seeds = _seeds(config.get("seeds"), catalogue.scale(scale).seeds)
-        experiments = _names("experiments", config.get("experiments", "all"), catalogue.names("experiments"))
+        experiments = _experiments(catalogue, config.get("experiments", "all"))
         chosen = {
             "backends": _names("backends", config.get("backends", "all"), backends.names()),
             "numerics": _names("numerics", config.get("numerics", "paper"), catalogue.names("numerics")),
@@ -149,6 +149,14 @@ def _archived(experiments: Sequence[str], chosen: Mapping[str, Any], scale: str)
     if not found:
         problem = f"no archived run of scale {scale} has the axes chosen; see {ARCHIVE}"
         raise ConfigurationError(SOURCE, "runs", "archive", problem)
+
+
+def _experiments(catalogue: Catalogue, value: Any) -> list[str]:
+    """Experiments by name; ``all`` are those of the paper."""
+    names = catalogue.names("experiments")
+    if value == "all":
+        return [name for name in names if catalogue.experiment(name).in_paper]
+    return _names("experiments", value, names)
 
 
 def _methods(catalogue: Catalogue, experiments: Sequence[str], value: Any) -> list[str]:

@@ -1,0 +1,75 @@
+"""The README's worked examples, run in a copy of the project: problem, balancing rule, method."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+
+from solvers.configuration import merge
+from tests.conftest import BACKENDS, CATALOGUE, ROOT
+from tests.test_pipeline import COPIED
+
+pytestmark = pytest.mark.pipeline
+BLOCK = re.compile(r"^```(?:python|yaml)\n# (\S+)\n(.*?)^```$", re.M | re.S)
+EXAMPLES = dict(BLOCK.findall((ROOT / "README.md").read_text()))
+RULE, METHODS = "solvers/balancing/gradient_norm.py", "config/experiments/burgers.yaml"
+ADDED = yaml.safe_load(EXAMPLES[METHODS])["methods"]
+
+
+def test_the_examples_are_those_expected():
+    assert list(EXAMPLES) == ["problems/burgers.py", RULE, METHODS]
+
+
+@pytest.mark.parametrize("path", [path for path in EXAMPLES if path.endswith(".py") and (ROOT / path).exists()])
+def test_what_the_readme_shows_of_the_project_is_the_project(path: str):
+    assert EXAMPLES[path] == (ROOT / path).read_text()
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory) -> Path:
+    """A copy of the project with the README's files written and its YAML laid over the file of that name."""
+    root = tmp_path_factory.mktemp("project")
+    for name in (*COPIED, "tests", "pyproject.toml"):
+        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
+        copy(ROOT / name, root / name)
+    for path, text in EXAMPLES.items():
+        if path.endswith(".yaml"):
+            laid = merge(yaml.safe_load((root / path).read_text()), yaml.safe_load(text))
+            text = yaml.safe_dump(laid, sort_keys=False)
+        (root / path).write_text(text)
+    return root
+
+
+def call(tree: Path, *command: str) -> str:
+    """Standard output of a command that must succeed, on the copy's code."""
+    environment = os.environ | {
+        "PYTHONPATH": str(tree),
+        "JAX_COMPILATION_CACHE_DIR": str(ROOT / ".cache/jax-tests"),
+    }
+    done = subprocess.run(command, cwd=tree, capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, (done.stdout + done.stderr)[-5000:]
+    return done.stdout
+
+
+def test_every_example_has_its_rows_in_the_table(tree: Path):
+    call(tree, "snakemake", "--cores", "2", "--config", "scale=smoke", "experiments=burgers")
+    table = pd.read_csv(tree / "reports/smoke/tables/comparison.csv")
+    rows = set(table[["experiment", "method", "backend"]].itertuples(index=False, name=None))
+    methods = {*CATALOGUE.experiment("burgers").methods, *ADDED}
+    assert rows == {("burgers", method, backend) for method in methods for backend in BACKENDS}
+    assert set(table["runs finished"]) == {"1 of 1"}
+
+
+def test_the_projects_own_tests_find_the_examples(tree: Path):
+    rule = Path(RULE).stem.replace("_", "-")
+    assert {entry["balancing"]["name"] for entry in ADDED.values()} == {rule}
+    for name in ADDED:
+        ran = call(tree, sys.executable, "-m", "pytest", "-rA", "tests/test_balancing.py", "-k", f"burgers-{name}")
+        for test in ("weights_are_the_objectives_derivatives", "namespaces_agree"):
+            assert re.search(rf"^PASSED .*test_{test}\[.*burgers-{name}.*\]$", ran, re.M)
