@@ -17,7 +17,8 @@ except (ConfigurationError, RecordError) as error:
     raise WorkflowError(str(error)) from None
 
 TABLES = ("comparison", "ranking", "stages")
-FIGURES = ("losses", "fields", "errors")
+FIGURES = ("errors", "losses", "balance", "fields", "residuals")
+GROUP_FIGURES = ("subdomains",)
 
 
 wildcard_constraints:
@@ -48,25 +49,38 @@ def tables():
 
 
 def figures():
+    """All figures, in the order of the page."""
+    names = [
+        f"{experiment}/{figure}"
+        for experiment in SWEEP.experiments
+        for figure in FIGURES + (GROUP_FIGURES if SWEEP.grouped(experiment) else ())
+    ]
     return expand(
-        "reports/{sweep}/figures/{experiment}/{figure}.{suffix}",
+        "reports/{sweep}/figures/{figure}.{suffix}",
         sweep=SWEEP.name,
-        experiment=SWEEP.experiments,
-        figure=FIGURES,
+        figure=["overview", *names],
         suffix=("pdf", "png", "csv"),
     )
 
 
-def figure_output(name, suffix):
-    """A figure's file; the PNG goes into Snakemake's report."""
-    path = f"reports/{{sweep}}/figures/{{experiment}}/{name}.{suffix}"
-    if suffix != "png":
-        return path
-    labels = {"experiment": "{experiment}", "figure": name}
+def figure_outputs(names):
+    """Three files for each figure; the PNG goes into Snakemake's report."""
+    path = "reports/{sweep}/figures/{experiment}/"
+    files = {
+        f"{name}_{suffix}": f"{path}{name}.{suffix}"
+        for name in names
+        for suffix in ("pdf", "csv")
+    }
+    return files | {
+        f"{name}_png": reported_figure(f"{path}{name}.png", name) for name in names
+    }
+
+
+def reported_figure(path, name):
     return report(
         path,
         caption=f"../report/{name}.rst",
         category="Figures",
         subcategory="{experiment}",
-        labels=labels,
+        labels={"experiment": "{experiment}", "figure": name},
     )

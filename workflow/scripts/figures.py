@@ -1,4 +1,4 @@
-"""The runs of one experiment -> all its figures."""
+"""The runs of one experiment -> its figures."""
 
 import sys
 from pathlib import Path
@@ -7,5 +7,6 @@ from workflow.analysis import figures
 
 sys.stdout = sys.stderr = open(snakemake.log[0], "w", buffering=1)
 runs = figures.read_runs([Path(path).parent for path in snakemake.input.runs])
-for name, draw in figures.FIGURES.items():
+for name in snakemake.params.figures:
+    draw = (figures.FIGURES | figures.GROUP_FIGURES)[name]
     figures.write_figure(*draw(runs), Path(snakemake.output[f"{name}_pdf"]))
