@@ -9,6 +9,7 @@ include: "workflow/rules/common.smk"
 include: "workflow/rules/train.smk"
 include: "workflow/rules/tables.smk"
 include: "workflow/rules/figures.smk"
+include: "workflow/rules/profiles.smk"
 
 
 rule all:
@@ -16,3 +17,4 @@ rule all:
     input:
         tables(),
         figures(),
+        profiles(),

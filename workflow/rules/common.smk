@@ -16,8 +16,24 @@ try:
 except (ConfigurationError, RecordError) as error:
     raise WorkflowError(str(error)) from None
 
-TABLES = ("comparison", "ranking", "stages")
+TABLES = (
+    "verdict-counts",
+    "verdicts",
+    "coverage",
+    "comparison",
+    "ranking",
+    "statistics",
+    "tests",
+    "targets",
+    "profiles",
+    "backends",
+    "numerics",
+    "conclusions",
+    "stages",
+)
 FIGURES = ("losses", "fields", "errors")
+CURVES = ("targets", "trajectories")
+PROFILES = ("profiles-evaluations", "profiles-seconds")
 
 
 wildcard_constraints:
@@ -47,13 +63,43 @@ def tables():
     )
 
 
+def table_output(name, suffix):
+    """A table's file; the HTML goes into Snakemake's report."""
+    path = f"reports/{{sweep}}/tables/{name}.{suffix}"
+    if suffix != "html":
+        return path
+    return report(
+        path, caption="../report/table.rst", category="Tables", labels={"table": name}
+    )
+
+
 def figures():
     return expand(
         "reports/{sweep}/figures/{experiment}/{figure}.{suffix}",
         sweep=SWEEP.name,
         experiment=SWEEP.experiments,
-        figure=FIGURES,
+        figure=FIGURES + CURVES,
         suffix=("pdf", "png", "csv"),
+    )
+
+
+def profiles():
+    return expand(
+        "reports/{sweep}/figures/{figure}.{suffix}",
+        sweep=SWEEP.name,
+        figure=PROFILES,
+        suffix=("pdf", "png", "csv"),
+    )
+
+
+def profile_output(name, suffix):
+    """A figure of all experiments; the PNG goes into Snakemake's report."""
+    path = f"reports/{{sweep}}/figures/{name}.{suffix}"
+    if suffix != "png":
+        return path
+    labels = {"experiment": "all", "figure": name}
+    return report(
+        path, caption="../report/profiles.rst", category="Figures", labels=labels
     )
 
 
