@@ -12,6 +12,7 @@ from tests.chromium import CHROMIUM, Visit, visit
 from tests.conftest import BACKENDS, CATALOGUE, smoke_spec
 from workflow.analysis import figures, tables
 from workflow.analysis.summary import read_summary, summarise
+from workflow.analysis.verdicts import Verdict
 from workflow.page import Inputs, write_page
 
 in_chromium = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
@@ -56,7 +57,7 @@ def inputs(tmp_path_factory) -> Inputs:
 @pytest.fixture(scope="module")
 def page(inputs) -> Path:
     path = inputs.summary.parent / "index.html"
-    write_page(path, inputs, {"comparison": "Authors beside ours."})
+    write_page(path, inputs, {name: tables.caption(name) for name in tables.TABLES})
     return path
 
 
@@ -112,14 +113,15 @@ def test_the_page_counts_failures(page):
     assert "5 finished, 1 diverged" in re.sub(r"\s+", " ", page.read_text(encoding="utf-8"))
 
 
-def test_a_verdict_table_gives_the_answer(inputs, tmp_path):
-    path = inputs.tables[0].parent / "verdicts.csv"
-    rows = [("heat-0.3", "pinn", "jax", "reproduced"), ("heat-0.3", "mmpinn", "jax", "worse")]
-    pd.DataFrame(rows, columns=["experiment", "method", "backend", "verdict"]).to_csv(path, index=False)
-    page = inputs.summary.parent / "with-verdicts.html"
-    write_page(page, Inputs(inputs.summary, [*inputs.tables, path], inputs.figures, inputs.config), {})
+def test_the_answer_is_the_table_of_verdict_counts(page, inputs):
     answer = page.read_text(encoding="utf-8").partition('id="answer"')[2].partition("</section>")[0]
-    assert re.search(r"<dt>reproduced</dt><dd>1</dd>", answer) and "Verdicts</h3>" in answer
+    counts = pd.read_csv(next(path for path in inputs.tables if path.stem == "verdict-counts"))
+    assert len(counts) == answer.count('class="tiles"') == len(BACKENDS)
+    for verdict in Verdict:
+        tiles = re.findall(rf"<dt>{verdict}</dt><dd>(\d+)</dd>", answer)
+        assert [int(count) for count in tiles] == list(counts[str(verdict)])
+    assert answer.count("neither confirm nor refute") == len(BACKENDS)
+    assert "Verdicts</h3>" in answer
 
 
 @pytest.fixture(scope="module")

@@ -19,6 +19,7 @@ from PIL import Image
 import problems
 from solvers.configuration import Catalogue, Experiment
 from workflow.analysis.summary import AXES, read_summary
+from workflow.analysis.verdicts import Verdict
 from workflow.page.provenance import origins
 from workflow.page.tables import Anchors, Table, from_frame, read_table, slug
 
@@ -88,6 +89,18 @@ class Section:
     runs: list[RunRow]
 
 
+@dataclass(frozen=True)
+class Answer:
+    """How many rows of the paper have which verdict, on one backend with one numerics; ``papers``: under the
+    paper's conditions."""
+
+    axes: dict[str, str]
+    papers: bool
+    of: int
+    run: int
+    counts: dict[str, int]
+
+
 def write_page(page: Path, inputs: Inputs, captions: Mapping[str, str]) -> None:
     """The page at ``page``; links are relative to it. ``captions`` are those of the tables, by name."""
     page.parent.mkdir(parents=True, exist_ok=True)
@@ -98,11 +111,11 @@ def render(page: Path, inputs: Inputs, captions: Mapping[str, str]) -> str:
     """The page as text, to be put at ``page``."""
     summary, catalogue = read_summary(inputs.summary), Catalogue()
     anchors = run_anchors(summary)
-    tables = [read_table(path, captions.get(path.stem, ""), anchors) for path in inputs.tables]
+    link = _linker(page)
+    tables = [read_table(path, captions.get(path.stem, ""), anchors, link) for path in inputs.tables]
     names = [table.name for table in tables]
     main = next((name for name in MAIN if name in names), names[0] if names else "")
     tables.sort(key=lambda table: table.name != main)
-    link = _linker(page)
     sections = [
         _section(catalogue.experiment(name), name, runs, tables, inputs.figures, link)
         for name, runs in summary.groupby("experiment", sort=False)
@@ -117,7 +130,7 @@ def render(page: Path, inputs: Inputs, captions: Mapping[str, str]) -> str:
     return environment.get_template("page.html.j2").render(
         facts=facts(summary),
         main=main,
-        verdicts=verdicts(tables),
+        answers=answers(inputs.tables),
         tables=tables,
         overview=[_picture(p, "", link) for p in inputs.figures if p.parent.name not in set(summary.experiment)],
         sections=sections,
@@ -155,17 +168,22 @@ def facts(summary: pd.DataFrame) -> dict[str, Any]:
     }
 
 
-def verdicts(tables: Sequence[Table]) -> dict[str, dict[str, int]]:
-    """How many rows of the table that has them have each verdict, by backend (or over all)."""
-    counts: dict[str, dict[str, int]] = {}
-    for table in tables:
-        if "verdict" in table.columns:
-            place = table.columns.index("verdict")
-            for row in table.rows:
-                by = counts.setdefault(row.axes.get("backend", "all backends"), {})
-                by[row.cells[place].text] = by.get(row.cells[place].text, 0) + 1
-            break
-    return counts
+def answers(tables: Sequence[Path]) -> list[Answer]:
+    """The rows of the table of verdict counts, if there is one."""
+    path = next((path for path in tables if path.stem == "verdict-counts"), None)
+    rows = pd.read_csv(path).to_dict("records") if path else []
+    named = [str(verdict) for verdict in Verdict]
+    return [
+        Answer(
+            axes={axis: row[axis] for axis in ("backend", "numerics")},
+            papers=row["conditions"] == "the paper's",
+            of=int(row["rows of the paper"]),
+            run=int(row["rows run"]),
+            counts={name: int(row[name]) for name in named},
+        )
+        for row in rows
+        if "backend" in row
+    ]
 
 
 def run_id(values: Mapping[str, Any]) -> str:
@@ -209,7 +227,7 @@ def _runs(runs: pd.DataFrame, link: Callable[[Path], str]) -> list[RunRow]:
     shown = runs[list(RUN_COLUMNS)].assign(
         rel_l2=runs.rel_l2.map("{:.2e}".format), training_seconds=runs.training_seconds.map("{:.1f}".format)
     )
-    rows = from_frame(shown.astype(str), "runs", "", {}).rows
+    rows = from_frame(shown.astype(str), "runs", "", {}, link).rows
     return [
         RunRow(
             id=run_id(values),
@@ -247,5 +265,7 @@ def _picture(png: Path, experiment: str, link: Callable[[Path], str]) -> Picture
 
 
 def figure_caption(name: str) -> str:
-    """The caption that Snakemake's report shows as well."""
-    return " ".join((WORKFLOW / f"report/{name}.rst").read_text(encoding="utf-8").split())
+    """The caption that Snakemake's report shows as well; ``a-b`` without one of its own has that of ``a``."""
+    paths = (WORKFLOW / f"report/{stem}.rst" for stem in (name, name.partition("-")[0]))
+    path = next(path for path in paths if path.exists())
+    return " ".join(path.read_text(encoding="utf-8").split())

@@ -1,7 +1,7 @@
 """Any table of the reports as rows of cells that the template can show, sort and filter."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,6 +14,7 @@ __all__ = ["Anchors", "Cell", "Row", "Table", "from_frame", "read_table", "slug"
 Anchors = Mapping[tuple[str, ...], str]
 """From values of the axes (:data:`AXES`, the last ones may be missing: ``""``) to the id of the first such run."""
 
+Link = Callable[[Path], str]
 NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
 LONG = 44  # characters from which on a cell may break into lines
 MISSING = ("", "nan", "NaN", "None", "-")
@@ -27,12 +28,14 @@ def slug(text: str) -> str:
 
 @dataclass(frozen=True)
 class Cell:
-    """One cell: text, the number to sort by (``None``: by the text), a link within the page, a class."""
+    """One cell: text, the number to sort by (``None``: by the text), a link within the page, a class, links
+    to directories in place of the text."""
 
     text: str
     number: float | None = None
     href: str | None = None
     mark: str = ""
+    folders: tuple[str, ...] = ()
 
     @property
     def wraps(self) -> bool:
@@ -76,21 +79,24 @@ class Table:
         return replace(self, columns=self.columns[:place] + self.columns[place + 1 :], rows=cut)
 
 
-def read_table(path: Path, caption: str, anchors: Anchors) -> Table:
+def read_table(path: Path, caption: str, anchors: Anchors, link: Link) -> Table:
     """The table written as CSV at ``path``, titled by its name."""
-    return from_frame(pd.read_csv(path, dtype=str, keep_default_na=False), path.stem, caption, anchors)
+    return from_frame(pd.read_csv(path, dtype=str, keep_default_na=False), path.stem, caption, anchors, link)
 
 
-def from_frame(frame: pd.DataFrame, name: str, caption: str, anchors: Anchors) -> Table:
-    """A frame of texts as a table; the method (or experiment) of a row is linked to its runs."""
+def from_frame(frame: pd.DataFrame, name: str, caption: str, anchors: Anchors, link: Link) -> Table:
+    """A frame of texts as a table; the method (or experiment) of a row is linked to its runs, and a column
+    ``folder`` to the directories it names. ``link`` makes a path relative to the page."""
     rows = []
     for values in frame.to_dict("records"):
         axes = {axis: values[axis] for axis in AXES if values.get(axis, "") not in MISSING}
         href = _link(axes, anchors)
         linked = "method" if "method" in axes else "experiment"
-        rows.append(
-            Row([_cell(column, text, href if column == linked else None) for column, text in values.items()], axes)
-        )
+        cells = [_cell(column, text, href if column == linked else None) for column, text in values.items()]
+        if "folder" in values:
+            targets = tuple(link(Path(text)) + "/" for text in values["folder"].split("; "))
+            cells[list(values).index("folder")] = Cell(values["folder"], folders=targets)
+        rows.append(Row(cells, axes))
     title = name.replace("-", " ").replace("_", " ").capitalize()
     return Table(name, title, caption, list(frame.columns), rows)
 

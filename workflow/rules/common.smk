@@ -16,9 +16,25 @@ try:
 except (ConfigurationError, RecordError) as error:
     raise WorkflowError(str(error)) from None
 
-TABLES = ("comparison", "ranking", "stages")
+TABLES = (
+    "verdict-counts",
+    "verdicts",
+    "coverage",
+    "comparison",
+    "ranking",
+    "statistics",
+    "tests",
+    "targets",
+    "profiles",
+    "backends",
+    "numerics",
+    "conclusions",
+    "stages",
+)
 FIGURES = ("errors", "losses", "balance", "fields", "residuals")
 GROUP_FIGURES = ("subdomains",)
+CURVES = ("targets", "trajectories")
+PROFILES = ("profiles-evaluations", "profiles-seconds")
 
 
 wildcard_constraints:
@@ -48,18 +64,53 @@ def tables():
     )
 
 
+def table_output(name, suffix):
+    """A table's file; the HTML goes into Snakemake's report."""
+    path = f"reports/{{sweep}}/tables/{name}.{suffix}"
+    if suffix != "html":
+        return path
+    return report(
+        path, caption="../report/table.rst", category="Tables", labels={"table": name}
+    )
+
+
+def names_of_figures(experiment):
+    grouped = GROUP_FIGURES if SWEEP.grouped(experiment) else ()
+    return FIGURES + grouped + CURVES
+
+
 def figures():
     """All figures, in the order of the page."""
     names = [
         f"{experiment}/{figure}"
         for experiment in SWEEP.experiments
-        for figure in FIGURES + (GROUP_FIGURES if SWEEP.grouped(experiment) else ())
+        for figure in names_of_figures(experiment)
     ]
     return expand(
         "reports/{sweep}/figures/{figure}.{suffix}",
         sweep=SWEEP.name,
         figure=["overview", *names],
         suffix=("pdf", "png", "csv"),
+    )
+
+
+def profiles():
+    return expand(
+        "reports/{sweep}/figures/{figure}.{suffix}",
+        sweep=SWEEP.name,
+        figure=PROFILES,
+        suffix=("pdf", "png", "csv"),
+    )
+
+
+def profile_output(name, suffix):
+    """A figure of all experiments; the PNG goes into Snakemake's report."""
+    path = f"reports/{{sweep}}/figures/{name}.{suffix}"
+    if suffix != "png":
+        return path
+    labels = {"experiment": "all", "figure": name}
+    return report(
+        path, caption="../report/profiles.rst", category="Figures", labels=labels
     )
 
 

@@ -4,8 +4,8 @@
 rule page:
     input:
         summary=rules.summary.output.csv,
-        tables=expand(rules.table.output.csv, table=TABLES, allow_missing=True),
-        figures=[path for path in figures() if path.endswith(".png")],
+        tables=[path for path in tables() if path.endswith(".csv")],
+        figures=[path for path in figures() + profiles() if path.endswith(".png")],
         templates=[
             f"workflow/templates/page.{part}" for part in ("html.j2", "css", "js")
         ],

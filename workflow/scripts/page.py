@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from workflow.analysis.tables import TABLES
+from workflow.analysis.tables import TABLES, caption
 from workflow.page import Inputs, write_page
 
 sys.stdout = sys.stderr = open(snakemake.log[0], "w", buffering=1)
@@ -13,5 +13,4 @@ inputs = Inputs(
     figures=[Path(path) for path in snakemake.input.figures],
     config=snakemake.config,
 )
-captions = {name: " ".join((make.__doc__ or "").split()) for name, make in TABLES.items()}
-write_page(Path(snakemake.output.page), inputs, captions)
+write_page(Path(snakemake.output.page), inputs, {name: caption(name) for name in TABLES})

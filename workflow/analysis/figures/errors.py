@@ -28,12 +28,12 @@ def error_table(runs: Sequence[Run], against: str = "evaluation") -> pd.DataFram
     The error at a value is that of the last recorded iterate before it; a run that has ended keeps its last. A run
     without a history has the error infinity throughout, and so has an error that is not finite.
     """
-    kept = [run for run in runs if run.history is not None]
+    kept = [run for run in runs if len(run.history)]
     common = _common([run.history[against].to_numpy(dtype=float) for run in kept])
     tables = []
     for run in runs:
         errors = np.full(len(common), np.inf)
-        if run.history is not None:
+        if len(run.history):
             place = np.searchsorted(run.history[against], common, side="right") - 1
             errors = np.nan_to_num(run.history.rel_l2.to_numpy(dtype=float)[place], nan=np.inf)
         tables.append(pd.DataFrame({against: common, "rel_l2": errors}).assign(**run.axes))
@@ -68,7 +68,7 @@ def draw_errors(runs: Sequence[Run]) -> tuple[Figure, pd.DataFrame]:
     for axis in axes[:, 0]:
         axis.set_ylabel("relative L2 error")
     legend(figure, hues, lines)
-    note(figure, runs, [run for run in runs if run.history is not None], "history")
+    note(figure, runs, [run for run in runs if len(run.history)], "history")
     return figure, pd.concat(tables, ignore_index=True)[["against", "at", *AXES, "rel_l2"]]
 
 

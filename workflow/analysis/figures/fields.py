@@ -20,7 +20,7 @@ DECADES = 5
 def draw_fields(runs: Sequence[Run]) -> tuple[Figure, pd.DataFrame]:
     """Exact solution, prediction and pointwise error, a row for each method: maps over two coordinates, curves
     over one. One colour scale for solution and prediction, one for the errors."""
-    kept = [run for run in runs if run.fields is not None]
+    kept = [run for run in runs if run.fields]
     shown = lowest_seeds(kept)
     draw = _maps if shown and len(coordinates(shown[0])) == 2 else _curves
     figure = draw(shown)
@@ -68,6 +68,8 @@ def _curves(shown: Sequence[Run]) -> Figure:
         left.set_title(title, fontsize="small")
         right.set_title("|error|", fontsize="small")
     if shown:
+        low, high = shown[0].fields["exact"].min(), shown[0].fields["exact"].max()
+        axes[0, 0].set_ylim(low - (high - low), high + (high - low))  # a failed method may leave the frame
         axes[0, 1].set_ylim(bottom=largest([_error(run) for run in shown]) * 1e-7)  # a hard constraint is exact
         for axis in axes[-1]:
             axis.set_xlabel(coordinates(shown[0])[0])

@@ -22,7 +22,7 @@ FORCING = "forcing"
 
 def has_weights(run: Run) -> bool:
     """Whether a run has fields and has kept its weights, which the archive leaves out where they are large."""
-    return run.fields is not None and (run.folder / "weights.safetensors").exists()
+    return bool(run.fields) and (run.folder / "weights.safetensors").exists()
 
 
 def _points(run: Run) -> np.ndarray:

@@ -1,6 +1,6 @@
 """The runs of one experiment as figures need them."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -13,15 +13,18 @@ from solvers.record import RunRecord, read_fields, read_history, read_run
 
 __all__ = ["Run", "by_panel", "lowest_seeds", "named", "read_runs"]
 
+HISTORY = ["level", "iteration", "evaluation", "seconds", "objective", "rel_l2"]
+"""Columns that every history has, also an empty one."""
+
 
 @dataclass(frozen=True)
 class Run:
-    """A run: its record, and its history and fields, which a run that failed may lack."""
+    """A run: its record, and its history and fields, which are empty if a run that failed has none."""
 
     folder: Path
     record: RunRecord
-    history: pd.DataFrame | None
-    fields: Mapping[str, np.ndarray] | None
+    history: pd.DataFrame
+    fields: Mapping[str, np.ndarray]
 
     @property
     def label(self) -> str:
@@ -42,14 +45,11 @@ def read_runs(folders: Sequence[Path]) -> list[Run]:
 
 
 def _read(folder: Path) -> Run:
-    history = _if_there(folder / "history.parquet", read_history)
-    if history is not None and history.empty:
-        history = None
-    return Run(folder, read_run(folder), history, _if_there(folder / "fields.npz", read_fields))
-
-
-def _if_there(path: Path, read: Callable[[Path], Any]) -> Any:
-    return read(path.parent) if path.exists() else None
+    history = read_history(folder) if (folder / "history.parquet").exists() else pd.DataFrame()
+    if history.empty:
+        history = pd.DataFrame(columns=HISTORY, dtype=float)
+    fields = read_fields(folder) if (folder / "fields.npz").exists() else {}
+    return Run(folder, read_run(folder), history, fields)
 
 
 def lowest_seeds(runs: Sequence[Run]) -> list[Run]:

@@ -31,7 +31,7 @@ def _terms(run: Run) -> list[str]:
 
 def _shown(runs: Sequence[Run]) -> tuple[list[Run], list[Run]]:
     """Runs with a history: all of them, and the lowest seed of each."""
-    kept = [run for run in runs if run.history is not None]
+    kept = [run for run in runs if len(run.history)]
     return kept, lowest_seeds(kept)
 
 
@@ -40,8 +40,9 @@ def _plot(axis: Axes, runs: Sequence[Run], series: Series, hues: dict, lines: di
     axis.set_yscale("log")
     for run in runs:
         line = lines[run.record.spec.backend]
-        for term in _terms(run):
-            axis.plot(run.history.iteration, series(run, term), color=hues[term], linestyle=line)
+        for i, term in enumerate(reversed(_terms(run))):  # wider below, so that equal curves are both seen
+            look = {"color": hues[term], "linestyle": line, "linewidth": 1 + 0.6 * i, "zorder": 3 - 0.1 * i}
+            axis.plot(run.history.iteration, series(run, term), **look)
         starts = run.history.groupby("level").iteration.min()
         for iteration in starts[starts > 0]:
             axis.axvline(iteration, color="0.4", linestyle=line, linewidth=0.7)
@@ -85,10 +86,11 @@ def draw_balance(runs: Sequence[Run]) -> tuple[Figure, pd.DataFrame]:
     grouped = by_panel(shown)
     hues, lines = colours([term for run in shown for term in _terms(run)]), styles(shown)
     figure, axes = panels(len(grouped), len(BALANCE), 1.9, sharey="col", sharex="row")
+    for axis, name in zip(axes[0], BALANCE, strict=True):
+        axis.set_title(name)
     for row, (title, members) in zip(axes, grouped.items(), strict=False):
-        for axis, (name, series) in zip(row, BALANCE.items(), strict=True):
+        for axis, series in zip(row, BALANCE.values(), strict=True):
             _plot(axis, members, series, hues, lines)
-            axis.set_title(name, fontsize="small")
         row[0].set_ylabel(title)
     for axis in axes[-1]:
         axis.set_xlabel("iteration")
