@@ -23,7 +23,7 @@ def reached_table(runs: Sequence[Run]) -> pd.DataFrame:
     changes, from none to the largest cost of the experiment. Costs: see :data:`COST_LABELS`."""
     rows = []
     for cost, label in COST_LABELS.items():
-        last = max(run.history[cost].max() for run in runs if len(run.history))
+        last = max((run.history[cost].max() for run in runs if len(run.history)), default=0.0)
         for target in TARGETS:
             for (method, backend, numerics), group in _groups(runs).items():
                 hits = [run.history[cost][run.history.rel_l2 <= target].head(1) for run in group]
@@ -75,8 +75,13 @@ def draw_targets(runs: Sequence[Run]) -> tuple[Figure, pd.DataFrame]:
 def draw_trajectories(runs: Sequence[Run]) -> tuple[Figure, pd.DataFrame]:
     """The objective against iterations on every backend, of the lowest seed that all of them were run with, a
     panel for each method and numerics; lines where the first two backends part."""
+    kept = [run for run in runs if len(run.history)]
+    if not kept:
+        return _nothing("no run has a history"), pd.DataFrame(
+            columns=["iteration", "objective", "run", "backend", "seed"]
+        )
     tables, partings = [], {}
-    for title, by_backend in _pairs(runs).items():
+    for title, by_backend in _pairs(kept).items():
         for backend, run in by_backend.items():
             kept = run.history[["iteration", "objective"]]
             tables.append(kept.assign(run=title, backend=backend, seed=run.record.spec.seed))
@@ -107,6 +112,13 @@ def draw_trajectories(runs: Sequence[Run]) -> tuple[Figure, pd.DataFrame]:
         parted = {title: places[i] for title, places in partings.items()}
         table[f"parted by {tolerance:g} at"] = table.run.map(parted).astype(float)
     return grid.figure, table
+
+
+def _nothing(why: str) -> Figure:
+    """A figure that says why it is empty."""
+    figure = Figure(figsize=(6, 1))
+    figure.text(0.05, 0.5, why)
+    return figure
 
 
 def _pairs(runs: Sequence[Run]) -> dict[str, dict[str, Run]]:
@@ -151,9 +163,7 @@ def draw_profiles(summary: pd.DataFrame, costs: Sequence[str]) -> tuple[Figure, 
     on a single experiment are left to the table, unless all were."""
     table = profile_table(summary, costs)
     if table.empty:
-        figure = Figure(figsize=(6, 1))
-        figure.text(0.05, 0.5, "no experiment has been run with two methods")
-        return figure, table
+        return _nothing("no experiment has been run with two methods"), table
     several = table[table.experiments > 1]
     grid = sns.relplot(
         several if len(several) else table,

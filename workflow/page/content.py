@@ -251,7 +251,7 @@ def _picture(png: Path, experiment: str, link: Callable[[Path], str]) -> Picture
     first = re.split(r"(?<=[.:])\s", caption, maxsplit=1)[0].rstrip(".:")
     return Picture(
         name=name,
-        title=name.capitalize(),
+        title=name.replace("-", ", ").capitalize(),
         alt=f"{experiment}: {first}" if experiment else first,
         caption=caption,
         data="data:image/webp;base64," + base64.b64encode(stream.getvalue()).decode("ascii"),

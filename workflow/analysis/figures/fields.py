@@ -1,10 +1,11 @@
 """Exact solution, prediction and pointwise error."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.collections import QuadMesh
 from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 
@@ -22,23 +23,22 @@ def draw_fields(runs: Sequence[Run]) -> tuple[Figure, pd.DataFrame]:
     over one. One colour scale for solution and prediction, one for the errors."""
     kept = [run for run in runs if run.fields]
     shown = lowest_seeds(kept)
-    draw = _maps if shown and len(coordinates(shown[0])) == 2 else _curves
-    figure = draw(shown)
+    axes = coordinates(shown[0]) if shown else {}
+    figure = (_maps if len(axes) == 2 else _curves)(shown)
     note(figure, runs, kept, "prediction")
     exact = {"exact": shown[0].fields["exact"]} if shown else {}
-    return figure, field_table(shown, exact | {run.label: run.fields["predicted"] for run in shown})
+    return figure, field_table(axes, exact | {run.label: run.fields["predicted"] for run in shown})
 
 
-def coordinates(run: Run) -> list[str]:
-    """Names of the coordinates of a run's fields, in their order."""
-    return [name for name in run.fields if name not in ("exact", "predicted")]
+def coordinates(run: Run) -> dict[str, np.ndarray]:
+    """Coordinates of a run's fields by name, in their order."""
+    return {name: values for name, values in run.fields.items() if name not in ("exact", "predicted")}
 
 
-def field_table(shown: Sequence[Run], columns: dict[str, np.ndarray]) -> pd.DataFrame:
-    """A row for each node of the fields: its coordinates, then ``columns``."""
-    names = coordinates(shown[0]) if shown else []
-    mesh = np.meshgrid(*(shown[0].fields[name] for name in names), indexing="ij") if shown else []
-    places = {name: values.ravel() for name, values in zip(names, mesh, strict=True)}
+def field_table(axes: Mapping[str, np.ndarray], columns: Mapping[str, np.ndarray]) -> pd.DataFrame:
+    """A row for each node of the grid of ``axes``: its coordinates, then ``columns``."""
+    mesh = np.meshgrid(*axes.values(), indexing="ij") if axes else []
+    places = {name: values.ravel() for name, values in zip(axes, mesh, strict=True)}
     return pd.DataFrame(places | {name: values.ravel() for name, values in columns.items()})
 
 
@@ -57,12 +57,12 @@ def _curves(shown: Sequence[Run]) -> Figure:
     hues = colours(sorted({run.record.spec.backend for run in shown}))
     figure, axes = panels(len(grouped), 2, 1.8, sharex=True, sharey="col")
     for (left, right), (title, members) in zip(axes, grouped.items(), strict=False):
-        x = members[0].fields[coordinates(members[0])[0]]
+        (x,) = coordinates(members[0]).values()
         left.plot(x, members[0].fields["exact"], color="0.65", linewidth=2)
         right.set_yscale("log")
-        for run in members:
-            x = run.fields[coordinates(run)[0]]
-            look = {"color": hues[run.record.spec.backend], "linewidth": 0.8}
+        for i, run in enumerate(members):
+            (x,) = coordinates(run).values()
+            look = {"color": hues[run.record.spec.backend], "linewidth": max(1.8 - 1.1 * i, 0.7)}
             left.plot(x, run.fields["predicted"], **look)
             right.plot(x, _error(run), **look)
         left.set_title(title, fontsize="small")
@@ -72,7 +72,7 @@ def _curves(shown: Sequence[Run]) -> Figure:
         axes[0, 0].set_ylim(low - (high - low), high + (high - low))  # a failed method may leave the frame
         axes[0, 1].set_ylim(bottom=largest([_error(run) for run in shown]) * 1e-7)  # a hard constraint is exact
         for axis in axes[-1]:
-            axis.set_xlabel(coordinates(shown[0])[0])
+            axis.set_xlabel(*coordinates(shown[0]))
     legend(figure, {"exact": "0.65"} | hues)
     return figure
 
@@ -86,16 +86,16 @@ def _maps(shown: Sequence[Run]) -> Figure:
     figure, axes = panels(1 + len(grouped), 2 * len(backends), 1.75, sharex=True, sharey=True)
     for axis in axes.flat:
         axis.set_axis_off()
-    first = show_map(axes[0, 0], shown[0], exact, values, VALUES, "exact")
+    first = show_map(axes[0, 0], coordinates(shown[0]), exact, values, VALUES, "exact")
     last = None
     for row, (title, members) in zip(axes[1:], grouped.items(), strict=True):
         for run in members:
             column = 2 * backends.index(run.record.spec.backend)
             name = run.record.spec.backend
-            show_map(row[column], run, run.fields["predicted"], values, VALUES, f"{title}\n{name}")
-            last = show_map(row[column + 1], run, _error(run), errors, ERRORS, f"|error|\n{name}")
-    figure.colorbar(first, ax=axes, label="solution and prediction", shrink=0.5, aspect=40, pad=0.01)
+            show_map(row[column], coordinates(run), run.fields["predicted"], values, VALUES, f"{title}\n{name}")
+            last = show_map(row[column + 1], coordinates(run), _error(run), errors, ERRORS, f"|error|\n{name}")
     figure.colorbar(last, ax=axes, label="|error|", shrink=0.5, aspect=40, pad=0.01, extend="both")
+    figure.colorbar(first, ax=axes, label="solution and prediction", shrink=0.5, aspect=40, pad=0.01)
     return figure
 
 
@@ -105,12 +105,14 @@ def error_scale(errors: Sequence[np.ndarray], decades: int = DECADES) -> LogNorm
     return LogNorm(top * 10.0**-decades, top, clip=True)
 
 
-def show_map(axis: Axes, run: Run, field: np.ndarray, norm: Normalize, cmap: str, title: str):
-    """A field of ``run`` over its two coordinates, the first upwards."""
-    upwards, across = coordinates(run)
+def show_map(
+    axis: Axes, axes: Mapping[str, np.ndarray], field: np.ndarray, norm: Normalize, cmap: str, title: str
+) -> QuadMesh:
+    """A field over its two coordinates, the first upwards."""
+    (upwards, y), (across, x) = axes.items()
     axis.set_axis_on()
     axis.grid(False)
-    mesh = axis.pcolormesh(run.fields[across], run.fields[upwards], field, norm=norm, cmap=cmap, rasterized=True)
+    mesh = axis.pcolormesh(x, y, field, norm=norm, cmap=cmap, rasterized=True)
     axis.set_title(title, fontsize="x-small")
     axis.set_xlabel(across)
     axis.set_ylabel(upwards)
