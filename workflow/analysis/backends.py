@@ -22,8 +22,11 @@ def parting(first: pd.DataFrame, second: pd.DataFrame, tolerance: float) -> floa
     """The first iteration, recorded in both histories, at which two runs are in different stages or their
     objectives differ by more than ``tolerance`` of the larger; missing if there is none.
 
-    If all that both recorded agrees but one run went on, they part at the end of the other.
+    If all that both recorded agrees but one run went on, they part at the end of the other. Without a history
+    there is no parting.
     """
+    if first.empty or second.empty:
+        return np.nan
     kept = [
         h.drop_duplicates("iteration", keep="last")[["iteration", "stage", "objective"]] for h in (first, second)
     ]
@@ -73,7 +76,7 @@ def backends(summary: pd.DataFrame, catalogue: Catalogue) -> pd.DataFrame:
 
 def _compared(a: pd.DataFrame, b: pd.DataFrame) -> dict[str, object]:
     error = paired(errors(a), errors(b))
-    evaluations = paired(a.function_evaluations, b.function_evaluations)
+    evaluations = paired(_evaluations(a), _evaluations(b))
     histories = [
         (read_history(Path(one)), read_history(Path(other))) for one, other in zip(a.folder, b.folder, strict=True)
     ]
@@ -96,6 +99,11 @@ def _compared(a: pd.DataFrame, b: pd.DataFrame) -> dict[str, object]:
         }
         | {f"{name}, {side}": value for side, runs in (("a", a), ("b", b)) for name, value in _costs(runs).items()}
     )
+
+
+def _evaluations(runs: pd.DataFrame) -> pd.Series:
+    """Evaluations, infinite for a run that did not finish: one that broke off is no cheaper."""
+    return runs.function_evaluations.where(runs.status == "finished", np.inf)
 
 
 def _median_known(values: list[float]) -> float:
@@ -129,7 +137,7 @@ def _verdict(a: pd.DataFrame, b: pd.DataFrame, error: Paired, evaluations: Paire
         return "cannot tell: not the same seeds finished"
     found = [
         difference("error", error, _spread(errors(a), errors(b))),
-        difference("evaluations", evaluations, _spread(a.function_evaluations, b.function_evaluations)),
+        difference("evaluations", evaluations, _spread(_evaluations(a), _evaluations(b))),
     ]
     shown = "; ".join(text for text in found if text)
     return f"differs: {shown}" if shown else CHAOS

@@ -8,7 +8,7 @@ import pandas as pd
 
 from solvers.configuration import Catalogue
 from workflow.analysis.statistics import median
-from workflow.analysis.summary import errors, table_of
+from workflow.analysis.summary import errors, split, table_of
 from workflow.manifest import read_manifest
 
 __all__ = ["conclusions", "lbfgs_stages", "numerics"]
@@ -35,7 +35,7 @@ def lbfgs_stages(runs: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for run in runs.itertuples():
         columns = (run.stage_optimizers, run.stage_levels, run.stage_iterations, run.stage_evaluations)
-        stages = zip(*(text.split(";") for text in (*columns, run.stage_reasons)), strict=True)
+        stages = zip(*(split(text) for text in (*columns, run.stage_reasons)), strict=True)
         for optimizer, level, iterations, evaluations, reason in stages:
             if optimizer == "lbfgs":
                 rows.append((int(level) + 1, int(iterations), int(evaluations), reason))

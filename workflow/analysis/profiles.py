@@ -23,11 +23,12 @@ def reached_table(runs: Sequence[Run]) -> pd.DataFrame:
     changes, from none to the largest cost of the experiment. Costs: see :data:`COST_LABELS`."""
     rows = []
     for cost, label in COST_LABELS.items():
-        last = max(run.history[cost].max() for run in runs if len(run.history))
+        last = max((run.history[cost].max() for run in runs if len(run.history)), default=1.0)
         for target in TARGETS:
             for (method, backend, numerics), group in _groups(runs).items():
-                hits = [run.history[cost][run.history.rel_l2 <= target].head(1) for run in group]
-                costs = np.sort([hit.item() for hit in hits if len(hit)])
+                known = [run.history for run in group if len(run.history)]
+                hits = [history[cost][history.rel_l2 <= target] for history in known]
+                costs = np.sort([hit.iloc[0] for hit in hits if len(hit)])
                 places = [0.0, *costs, last]
                 shares = [*(np.arange(len(costs) + 1) / len(group)), len(costs) / len(group)]
                 rows += [
@@ -75,6 +76,9 @@ def draw_targets(runs: Sequence[Run]) -> tuple[Figure, pd.DataFrame]:
 def draw_trajectories(runs: Sequence[Run]) -> tuple[Figure, pd.DataFrame]:
     """The objective against iterations on every backend, of the lowest seed that all of them were run with, a
     panel for each method and numerics; lines where the first two backends part."""
+    runs = [run for run in runs if len(run.history)]
+    if not runs:
+        return _message("no run has a history"), pd.DataFrame(columns=["run", "backend", "seed", "iteration"])
     tables, partings = [], {}
     for title, by_backend in _pairs(runs).items():
         for backend, run in by_backend.items():
@@ -151,9 +155,7 @@ def draw_profiles(summary: pd.DataFrame, costs: Sequence[str]) -> tuple[Figure, 
     on a single experiment are left to the table, unless all were."""
     table = profile_table(summary, costs)
     if table.empty:
-        figure = Figure(figsize=(6, 1))
-        figure.text(0.05, 0.5, "no experiment has been run with two methods")
-        return figure, table
+        return _message("nothing to compare: no problem was run with two methods"), table
     several = table[table.experiments > 1]
     grid = sns.relplot(
         several if len(several) else table,
@@ -172,6 +174,13 @@ def draw_profiles(summary: pd.DataFrame, costs: Sequence[str]) -> tuple[Figure, 
     grid.set(xscale="log", xlim=(1, MOST_FACTOR), ylim=(-0.04, 1.04)).set_titles("{col_name}\n{row_name}")
     grid.set_axis_labels("times the best cost", "share of problems")
     return grid.figure, table
+
+
+def _message(text: str) -> Figure:
+    """A figure that says why there is none."""
+    figure = Figure(figsize=(6, 1))
+    figure.text(0.05, 0.5, text)
+    return figure
 
 
 CURVES: Mapping[str, Callable[[Sequence[Run]], tuple[Figure, pd.DataFrame]]] = {
