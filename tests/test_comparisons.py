@@ -164,3 +164,12 @@ def test_conclusions_of_the_paper(in_paper, in_strict, conclusion):
     runs += strict([*seeds_of([in_strict], method="pinn"), *seeds_of([1e-3], method="mmpinn")])
     row = conclusions(summary_of(*runs), CATALOGUE).iloc[0]
     assert (row.a, row.b, row.conclusion) == ("mmpinn", "pinn", conclusion)
+
+
+def test_what_was_run_with_one_numerics_only_is_no_conclusion():
+    runs = [*seeds_of([1e-2], method="pinn"), *seeds_of([1e-3], method="mmpinn")]
+    alone = strict([{"method": "pinn"}, {"method": "mmpinn", "seed": 1}])
+    assert conclusions(summary_of(*runs, *alone), CATALOGUE).conclusion.item().startswith("cannot tell")
+    failed = strict([*seeds_of([None], method="pinn"), *seeds_of([None], method="mmpinn")])
+    table = conclusions(summary_of(*runs, *failed), CATALOGUE)
+    assert table["strict: error of b / a"].item() == 1 and "paper only" in table.conclusion.item()

@@ -7,14 +7,23 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 
-from workflow.analysis.backends import PARTED, parting
+from workflow.analysis.backends import PARTED, parting, relative_differences
 from workflow.analysis.figures import Run
 from workflow.analysis.summary import TARGETS
 from workflow.analysis.targets import COSTS, cost_ratios, profile
 
-__all__ = ["CURVES", "PROFILES", "draw_profiles", "draw_targets", "draw_trajectories", "reached_table"]
+__all__ = [
+    "CURVES",
+    "PROFILES",
+    "draw_partings",
+    "draw_profiles",
+    "draw_targets",
+    "draw_trajectories",
+    "reached_table",
+]
 
 MOST_FACTOR = 1e3
+LINES = (":", "--")
 COST_LABELS = {"evaluation": "evaluations of loss and gradient", "seconds": "seconds of training"}
 
 
@@ -62,6 +71,7 @@ def draw_targets(runs: Sequence[Run]) -> tuple[Figure, pd.DataFrame]:
         col="cost",
         kind="line",
         estimator=None,
+        sort=False,
         drawstyle="steps-post",
         height=1.7,
         aspect=1.9,
@@ -98,13 +108,14 @@ def draw_trajectories(runs: Sequence[Run]) -> tuple[Figure, pd.DataFrame]:
         col_wrap=min(2, table.run.nunique()),
         kind="line",
         estimator=None,
+        sort=False,
         height=2.2,
         aspect=1.7,
         facet_kws={"sharex": False, "sharey": False},
     )
     grid.set(yscale="log").set_titles("{col_name}")
     for title, places in partings.items():
-        for place, style in zip(places, (":", "--"), strict=True):
+        for place, style in zip(places, LINES, strict=True):
             if np.isfinite(place):
                 grid.axes_dict[title].axvline(place, color="0.4", linestyle=style, linewidth=0.9)
     for i, tolerance in enumerate(PARTED):
@@ -113,9 +124,46 @@ def draw_trajectories(runs: Sequence[Run]) -> tuple[Figure, pd.DataFrame]:
     return grid.figure, table
 
 
+def draw_partings(runs: Sequence[Run]) -> tuple[Figure, pd.DataFrame]:
+    """How far the objectives of two backends are apart, against iterations, a panel for each method: from rounding
+    to chaos. Horizontal lines are the differences at which they are said to have parted."""
+    columns = ["method", "numerics", "backends", "seed", "iteration", "difference"]
+    tables = []
+    for by_backend in _pairs([run for run in runs if len(run.history)]).values():
+        first, *others = by_backend.values()
+        spec = first.record.spec
+        for other in others:
+            named = {"method": spec.method, "numerics": spec.numerics, "seed": spec.seed}
+            named["backends"] = f"{spec.backend}, {other.record.spec.backend}"
+            found = relative_differences(first.history, other.history)
+            tables.append(found[found["same stage"]].assign(**named)[columns])
+    if not tables:
+        return _message("nothing to compare: no seed was run on two backends"), pd.DataFrame(columns=columns)
+    table = pd.concat(tables, ignore_index=True)
+    grid = sns.relplot(
+        table[table.difference > 0],
+        x="iteration",
+        y="difference",
+        hue="numerics",
+        style="backends" if table.backends.nunique() > 1 else None,
+        col="method",
+        col_wrap=min(2, table.method.nunique()),
+        kind="line",
+        estimator=None,
+        sort=False,
+        height=2.2,
+        aspect=1.7,
+        facet_kws={"sharex": False},
+    )
+    grid.set(yscale="log").set_titles("{col_name}").set_ylabels("relative difference\nof the objectives")
+    for tolerance, style in zip(PARTED, LINES, strict=True):
+        grid.refline(y=tolerance, color="0.4", linestyle=style, linewidth=0.9)
+    return grid.figure, table
+
+
 def _pairs(runs: Sequence[Run]) -> dict[str, dict[str, Run]]:
-    """By method and numerics, the runs of one seed by backend: the lowest seed of all its backends, or else the
-    lowest of each."""
+    """By method and numerics, the runs of one seed by backend: the lowest seed of all its backends; if they have
+    none in common, the lowest of the first backend alone."""
     chosen: dict[str, dict[str, Run]] = {}
     groups = _groups(runs)
     for method, numerics in dict.fromkeys((method, numerics) for method, _, numerics in groups):
@@ -125,8 +173,11 @@ def _pairs(runs: Sequence[Run]) -> dict[str, dict[str, Run]]:
             if (m, n) == (method, numerics)
         }
         common = set.intersection(*(set(by_seed) for by_seed in by_backend.values()))
+        if not common:
+            by_backend = dict([min(by_backend.items())])
+            common = set(*by_backend.values())
         chosen[f"{method}, {numerics}"] = {
-            backend: by_seed[min(common or by_seed)] for backend, by_seed in sorted(by_backend.items())
+            backend: by_seed[min(common)] for backend, by_seed in sorted(by_backend.items())
         }
     return chosen
 
@@ -167,11 +218,14 @@ def draw_profiles(summary: pd.DataFrame, costs: Sequence[str]) -> tuple[Figure, 
         col="cost",
         kind="line",
         estimator=None,
+        sort=False,
         drawstyle="steps-post",
         height=2.2,
         aspect=1.25,
+        facet_kws={"margin_titles": True},
     )
-    grid.set(xscale="log", xlim=(1, MOST_FACTOR), ylim=(-0.04, 1.04)).set_titles("{col_name}\n{row_name}")
+    grid.set(xscale="log", xlim=(1, MOST_FACTOR), ylim=(-0.04, 1.04))
+    grid.set_titles(col_template="{col_name}", row_template="{row_name}")
     grid.set_axis_labels("times the best cost", "share of problems")
     return grid.figure, table
 
@@ -186,6 +240,7 @@ def _message(text: str) -> Figure:
 CURVES: Mapping[str, Callable[[Sequence[Run]], tuple[Figure, pd.DataFrame]]] = {
     "targets": draw_targets,
     "trajectories": draw_trajectories,
+    "partings": draw_partings,
 }
 """Figures of one experiment."""
 

@@ -32,7 +32,7 @@ TABLES = (
     "stages",
 )
 FIGURES = ("losses", "fields", "errors")
-CURVES = ("targets", "trajectories")
+CURVES = ("targets", "trajectories", "partings")
 PROFILES = ("profiles-evaluations", "profiles-seconds")
 
 
