@@ -183,6 +183,19 @@ def test_both_backends_start_alike_and_part_later(folders):
     first = table[table.iteration == 0].pivot(index="run", columns="backend", values="objective")
     assert first.torch.to_numpy() == pytest.approx(first.jax.to_numpy(), rel=1e-5)
     assert not (table["parted by 0.001 at"] == 0).any()
+    _, table = profiles.draw_partings(figures.read_runs(folders))
+    assert table[table.iteration == 0].difference.max() < 1e-5
+    assert set(table.method) == {"pinn", "mmpinn"} and set(table.seed) == {0}
+
+
+def test_different_seeds_are_not_drawn_as_one_start(folders):
+    jax, torch = (
+        next(folder for folder in folders if folder.name == name) for name in ("pinn-jax-0", "pinn-torch-1")
+    )
+    runs = figures.read_runs([jax, torch])
+    _, table = profiles.draw_trajectories(runs)
+    assert set(table.backend) == {"jax"} and table["parted by 0.1 at"].isna().all()
+    assert profiles.draw_partings(runs)[1].empty
 
 
 def test_shares_of_runs_that_have_reached_a_target_grow(folders):

@@ -9,6 +9,8 @@ from tests.summaries import seeds_of, summary_of
 from workflow.analysis import backends as compared
 from workflow.analysis.backends import CHAOS, parting
 from workflow.analysis.numerics import conclusions, lbfgs_stages, numerics
+from workflow.analysis.summary import read_summary
+from workflow.analysis.tables import TABLES, write_table
 
 
 def history(objective: list[float], stage: list[int] | None = None) -> pd.DataFrame:
@@ -34,6 +36,10 @@ def test_where_trajectories_part(second, stage, tolerance, expected):
     first, other = history([8.0, 4.0, 2.0, 1.0]), history(second, stage)
     for pair in ((first, other), (other, first)):
         assert parting(*pair, tolerance) == pytest.approx(expected, nan_ok=True)
+
+
+def test_nothing_parts_without_a_history():
+    assert np.isnan(parting(history([1.0]), pd.DataFrame(), 1e-3))
 
 
 def test_a_row_that_only_one_history_has_is_not_compared():
@@ -100,6 +106,21 @@ def test_what_cannot_be_compared_is_said():
         assert make(one, CATALOGUE).note.str.startswith("nothing to compare").all()
 
 
+@pytest.mark.usefixtures("without_histories")
+@pytest.mark.parametrize("name", TABLES)
+def test_a_run_that_left_nothing_is_counted_in_every_table(name, tmp_path):
+    """It failed before its first stage: no error, no counts, no stages, no history."""
+    nothing = {f"stage_{part}": "" for part in ("optimizers", "levels", "iterations", "evaluations", "reasons")}
+    nothing |= {"iterations": 0, "function_evaluations": 0, "gradient_evaluations": 0, "training_seconds": 0.0}
+    failed = [run | nothing | {"backend": backend} for run in seeds_of([None]) for backend in ("jax", "torch")]
+    summary = summary_of(*failed, {"method": "mmpinn"})
+    summary.to_csv(tmp_path / "summary.csv", index=False)
+    pd.testing.assert_frame_equal(read_summary(tmp_path / "summary.csv"), summary)
+    table = TABLES[name](summary, CATALOGUE)
+    write_table(table, tmp_path, name)
+    assert len(table) > 0
+
+
 def strict(runs: list[dict]) -> list[dict]:
     return [run | {"numerics": "strict"} for run in runs]
 
@@ -143,3 +164,12 @@ def test_conclusions_of_the_paper(in_paper, in_strict, conclusion):
     runs += strict([*seeds_of([in_strict], method="pinn"), *seeds_of([1e-3], method="mmpinn")])
     row = conclusions(summary_of(*runs), CATALOGUE).iloc[0]
     assert (row.a, row.b, row.conclusion) == ("mmpinn", "pinn", conclusion)
+
+
+def test_what_was_run_with_one_numerics_only_is_no_conclusion():
+    runs = [*seeds_of([1e-2], method="pinn"), *seeds_of([1e-3], method="mmpinn")]
+    alone = strict([{"method": "pinn"}, {"method": "mmpinn", "seed": 1}])
+    assert conclusions(summary_of(*runs, *alone), CATALOGUE).conclusion.item().startswith("cannot tell")
+    failed = strict([*seeds_of([None], method="pinn"), *seeds_of([None], method="mmpinn")])
+    table = conclusions(summary_of(*runs, *failed), CATALOGUE)
+    assert table["strict: error of b / a"].item() == 1 and "paper only" in table.conclusion.item()

@@ -11,26 +11,36 @@ from solvers.record import read_history
 from workflow.analysis.statistics import Paired, median, paired
 from workflow.analysis.summary import errors, table_of
 
-__all__ = ["PARTED", "backends", "difference", "parting"]
+__all__ = ["PARTED", "backends", "difference", "parting", "relative_differences"]
 
 PARTED = (1e-3, 1e-1)
 """Relative differences of the objective above which two trajectories are said to have parted."""
 CHAOS = "no difference beyond rounding chaos"
 
 
+def relative_differences(first: pd.DataFrame, second: pd.DataFrame) -> pd.DataFrame:
+    """``iteration``, ``difference`` of the objectives relative to the larger, and whether the runs are in the same
+    stage, at every iteration that both histories have."""
+    columns = ["iteration", "stage", "objective"]
+    a, b = (history.drop_duplicates("iteration", keep="last")[columns] for history in (first, second))
+    both = a.merge(b, on="iteration", suffixes=("_a", "_b"))
+    larger = both[["objective_a", "objective_b"]].abs().max(axis=1)
+    difference = ((both.objective_a - both.objective_b).abs() / larger).where(larger > 0, 0.0)
+    same = both.stage_a == both.stage_b
+    return pd.DataFrame({"iteration": both.iteration, "difference": difference, "same stage": same})
+
+
 def parting(first: pd.DataFrame, second: pd.DataFrame, tolerance: float) -> float:
     """The first iteration, recorded in both histories, at which two runs are in different stages or their
     objectives differ by more than ``tolerance`` of the larger; missing if there is none.
 
-    If all that both recorded agrees but one run went on, they part at the end of the other.
+    If all that both recorded agrees but one run went on, they part at the end of the other. Without a history
+    there is no parting.
     """
-    kept = [
-        h.drop_duplicates("iteration", keep="last")[["iteration", "stage", "objective"]] for h in (first, second)
-    ]
-    both = kept[0].merge(kept[1], on="iteration", suffixes=("_a", "_b"))
-    largest = both[["objective_a", "objective_b"]].abs().max(axis=1)
-    apart = (both.objective_a - both.objective_b).abs() > tolerance * largest
-    parted = both[apart | (both.stage_a != both.stage_b)]
+    if first.empty or second.empty:
+        return np.nan
+    both = relative_differences(first, second)
+    parted = both[(both.difference > tolerance) | ~both["same stage"]]
     if len(parted):
         return float(parted.iteration.iloc[0])
     ends = [history.iteration.max() for history in (first, second)]
@@ -67,13 +77,15 @@ def backends(summary: pd.DataFrame, catalogue: Catalogue) -> pd.DataFrame:
                 named = dict(zip(("experiment", "method", "numerics"), axes, strict=True))
                 pair = by_backend[a].loc[seeds], by_backend[b].loc[seeds]
                 rows.append(named | {"a": a, "b": b} | _compared(*pair))
-    only = ", ".join(sorted(summary.backend.unique()))
-    return table_of(rows, f"nothing to compare: no seed was run on two backends, only {only}")
+    names = ", ".join(sorted(summary.backend.unique()))
+    return table_of(
+        rows, f"nothing to compare: no method and seed was run on two backends; there are runs on {names}"
+    )
 
 
 def _compared(a: pd.DataFrame, b: pd.DataFrame) -> dict[str, object]:
     error = paired(errors(a), errors(b))
-    evaluations = paired(a.function_evaluations, b.function_evaluations)
+    evaluations = paired(_evaluations(a), _evaluations(b))
     histories = [
         (read_history(Path(one)), read_history(Path(other))) for one, other in zip(a.folder, b.folder, strict=True)
     ]
@@ -96,6 +108,11 @@ def _compared(a: pd.DataFrame, b: pd.DataFrame) -> dict[str, object]:
         }
         | {f"{name}, {side}": value for side, runs in (("a", a), ("b", b)) for name, value in _costs(runs).items()}
     )
+
+
+def _evaluations(runs: pd.DataFrame) -> pd.Series:
+    """Evaluations, infinite for a run that did not finish: one that broke off is no cheaper."""
+    return runs.function_evaluations.where(runs.status == "finished", np.inf)
 
 
 def _median_known(values: list[float]) -> float:
@@ -129,7 +146,7 @@ def _verdict(a: pd.DataFrame, b: pd.DataFrame, error: Paired, evaluations: Paire
         return "cannot tell: not the same seeds finished"
     found = [
         difference("error", error, _spread(errors(a), errors(b))),
-        difference("evaluations", evaluations, _spread(a.function_evaluations, b.function_evaluations)),
+        difference("evaluations", evaluations, _spread(_evaluations(a), _evaluations(b))),
     ]
     shown = "; ".join(text for text in found if text)
     return f"differs: {shown}" if shown else CHAOS

@@ -8,7 +8,7 @@ import pandas as pd
 
 from solvers.configuration import Catalogue
 from workflow.analysis.statistics import median
-from workflow.analysis.summary import errors, table_of
+from workflow.analysis.summary import errors, split, table_of
 from workflow.manifest import read_manifest
 
 __all__ = ["conclusions", "lbfgs_stages", "numerics"]
@@ -35,7 +35,7 @@ def lbfgs_stages(runs: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for run in runs.itertuples():
         columns = (run.stage_optimizers, run.stage_levels, run.stage_iterations, run.stage_evaluations)
-        stages = zip(*(text.split(";") for text in (*columns, run.stage_reasons)), strict=True)
+        stages = zip(*(split(text) for text in (*columns, run.stage_reasons)), strict=True)
         for optimizer, level, iterations, evaluations, reason in stages:
             if optimizer == "lbfgs":
                 rows.append((int(level) + 1, int(iterations), int(evaluations), reason))
@@ -80,6 +80,8 @@ def conclusions(summary: pd.DataFrame, catalogue: Catalogue) -> pd.DataFrame:
             if authors[a] > limit or authors[a] == authors[b]:
                 continue
             found = {name: _ratio(part, a, b) for name, part in runs.groupby("numerics", sort=False)}
+            if all(np.isnan(ratio) for ratio in found.values()):
+                continue
             named = {"experiment": experiment, "backend": backend, "a": a, "b": b}
             theirs = {"authors' error of b / a": authors[b] / authors[a]}
             ours = {f"{name}: error of b / a": ratio for name, ratio in found.items()}
@@ -88,19 +90,22 @@ def conclusions(summary: pd.DataFrame, catalogue: Catalogue) -> pd.DataFrame:
 
 
 def _ratio(runs: pd.DataFrame, a: str, b: str) -> float:
-    """Median error of b over that of a, on the seeds of both; infinite if only b failed, missing if a did."""
+    """Median error of b over that of a, on the seeds of both; 1 if both failed, missing if they have no seed in
+    common."""
     by_seed = runs.assign(error=errors(runs)).pivot(index="seed", columns="method", values="error")
     both = by_seed.reindex(columns=[a, b]).dropna()
-    if both.empty or np.isinf(median(both[a])):
+    if both.empty:
         return np.nan
-    return median(both[b]) / median(both[a])
+    ours = median(both[a]), median(both[b])
+    return 1.0 if ours[0] == ours[1] else ours[1] / ours[0]
 
 
 def _conclusion(ratios: dict[str, float]) -> str:
-    holds = [name for name, ratio in ratios.items() if ratio > 1]
-    if len(ratios) < 2:
-        return f"only {', '.join(ratios)} was run"
-    if len(holds) == len(ratios):
+    known = {name: ratio for name, ratio in ratios.items() if not np.isnan(ratio)}
+    holds = [name for name, ratio in known.items() if ratio > 1]
+    if len(known) < 2:
+        return f"cannot tell: compared with {', '.join(known)} only"
+    if len(holds) == len(known):
         return "holds with all numerics: the methods'"
     if holds:
         return f"holds with {', '.join(holds)} only: the stop rule's or the precision's"

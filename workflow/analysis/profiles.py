@@ -7,14 +7,23 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 
-from workflow.analysis.backends import PARTED, parting
+from workflow.analysis.backends import PARTED, parting, relative_differences
 from workflow.analysis.figures import Run
 from workflow.analysis.summary import TARGETS
 from workflow.analysis.targets import COSTS, cost_ratios, profile
 
-__all__ = ["CURVES", "PROFILES", "draw_profiles", "draw_targets", "draw_trajectories", "reached_table"]
+__all__ = [
+    "CURVES",
+    "PROFILES",
+    "draw_partings",
+    "draw_profiles",
+    "draw_targets",
+    "draw_trajectories",
+    "reached_table",
+]
 
 MOST_FACTOR = 1e3
+LINES = (":", "--")
 COST_LABELS = {"evaluation": "evaluations of loss and gradient", "seconds": "seconds of training"}
 
 
@@ -23,11 +32,12 @@ def reached_table(runs: Sequence[Run]) -> pd.DataFrame:
     changes, from none to the largest cost of the experiment. Costs: see :data:`COST_LABELS`."""
     rows = []
     for cost, label in COST_LABELS.items():
-        last = max((run.history[cost].max() for run in runs if len(run.history)), default=0.0)
+        last = max((run.history[cost].max() for run in runs if len(run.history)), default=1.0)
         for target in TARGETS:
             for (method, backend, numerics), group in _groups(runs).items():
-                hits = [run.history[cost][run.history.rel_l2 <= target].head(1) for run in group]
-                costs = np.sort([hit.item() for hit in hits if len(hit)])
+                known = [run.history for run in group if len(run.history)]
+                hits = [history[cost][history.rel_l2 <= target] for history in known]
+                costs = np.sort([hit.iloc[0] for hit in hits if len(hit)])
                 places = [0.0, *costs, last]
                 shares = [*(np.arange(len(costs) + 1) / len(group)), len(costs) / len(group)]
                 rows += [
@@ -61,6 +71,7 @@ def draw_targets(runs: Sequence[Run]) -> tuple[Figure, pd.DataFrame]:
         col="cost",
         kind="line",
         estimator=None,
+        sort=False,
         drawstyle="steps-post",
         height=1.7,
         aspect=1.9,
@@ -75,13 +86,11 @@ def draw_targets(runs: Sequence[Run]) -> tuple[Figure, pd.DataFrame]:
 def draw_trajectories(runs: Sequence[Run]) -> tuple[Figure, pd.DataFrame]:
     """The objective against iterations on every backend, of the lowest seed that all of them were run with, a
     panel for each method and numerics; lines where the first two backends part."""
-    kept = [run for run in runs if len(run.history)]
-    if not kept:
-        return _nothing("no run has a history"), pd.DataFrame(
-            columns=["iteration", "objective", "run", "backend", "seed"]
-        )
+    runs = [run for run in runs if len(run.history)]
+    if not runs:
+        return _message("no run has a history"), pd.DataFrame(columns=["run", "backend", "seed", "iteration"])
     tables, partings = [], {}
-    for title, by_backend in _pairs(kept).items():
+    for title, by_backend in _pairs(runs).items():
         for backend, run in by_backend.items():
             kept = run.history[["iteration", "objective"]]
             tables.append(kept.assign(run=title, backend=backend, seed=run.record.spec.seed))
@@ -99,13 +108,14 @@ def draw_trajectories(runs: Sequence[Run]) -> tuple[Figure, pd.DataFrame]:
         col_wrap=min(2, table.run.nunique()),
         kind="line",
         estimator=None,
+        sort=False,
         height=2.2,
         aspect=1.7,
         facet_kws={"sharex": False, "sharey": False},
     )
     grid.set(yscale="log").set_titles("{col_name}")
     for title, places in partings.items():
-        for place, style in zip(places, (":", "--"), strict=True):
+        for place, style in zip(places, LINES, strict=True):
             if np.isfinite(place):
                 grid.axes_dict[title].axvline(place, color="0.4", linestyle=style, linewidth=0.9)
     for i, tolerance in enumerate(PARTED):
@@ -114,16 +124,46 @@ def draw_trajectories(runs: Sequence[Run]) -> tuple[Figure, pd.DataFrame]:
     return grid.figure, table
 
 
-def _nothing(why: str) -> Figure:
-    """A figure that says why it is empty."""
-    figure = Figure(figsize=(6, 1))
-    figure.text(0.05, 0.5, why)
-    return figure
+def draw_partings(runs: Sequence[Run]) -> tuple[Figure, pd.DataFrame]:
+    """How far the objectives of two backends are apart, against iterations, a panel for each method: from rounding
+    to chaos. Horizontal lines are the differences at which they are said to have parted."""
+    columns = ["method", "numerics", "backends", "seed", "iteration", "difference"]
+    tables = []
+    for by_backend in _pairs([run for run in runs if len(run.history)]).values():
+        first, *others = by_backend.values()
+        spec = first.record.spec
+        for other in others:
+            named = {"method": spec.method, "numerics": spec.numerics, "seed": spec.seed}
+            named["backends"] = f"{spec.backend}, {other.record.spec.backend}"
+            found = relative_differences(first.history, other.history)
+            tables.append(found[found["same stage"]].assign(**named)[columns])
+    if not tables:
+        return _message("nothing to compare: no seed was run on two backends"), pd.DataFrame(columns=columns)
+    table = pd.concat(tables, ignore_index=True)
+    grid = sns.relplot(
+        table[table.difference > 0],
+        x="iteration",
+        y="difference",
+        hue="numerics",
+        style="backends" if table.backends.nunique() > 1 else None,
+        col="method",
+        col_wrap=min(2, table.method.nunique()),
+        kind="line",
+        estimator=None,
+        sort=False,
+        height=2.2,
+        aspect=1.7,
+        facet_kws={"sharex": False},
+    )
+    grid.set(yscale="log").set_titles("{col_name}").set_ylabels("relative difference\nof the objectives")
+    for tolerance, style in zip(PARTED, LINES, strict=True):
+        grid.refline(y=tolerance, color="0.4", linestyle=style, linewidth=0.9)
+    return grid.figure, table
 
 
 def _pairs(runs: Sequence[Run]) -> dict[str, dict[str, Run]]:
-    """By method and numerics, the runs of one seed by backend: the lowest seed of all its backends, or else the
-    lowest of each."""
+    """By method and numerics, the runs of one seed by backend: the lowest seed of all its backends; if they have
+    none in common, the lowest of the first backend alone."""
     chosen: dict[str, dict[str, Run]] = {}
     groups = _groups(runs)
     for method, numerics in dict.fromkeys((method, numerics) for method, _, numerics in groups):
@@ -133,8 +173,11 @@ def _pairs(runs: Sequence[Run]) -> dict[str, dict[str, Run]]:
             if (m, n) == (method, numerics)
         }
         common = set.intersection(*(set(by_seed) for by_seed in by_backend.values()))
+        if not common:
+            by_backend = dict([min(by_backend.items())])
+            common = set(*by_backend.values())
         chosen[f"{method}, {numerics}"] = {
-            backend: by_seed[min(common or by_seed)] for backend, by_seed in sorted(by_backend.items())
+            backend: by_seed[min(common)] for backend, by_seed in sorted(by_backend.items())
         }
     return chosen
 
@@ -163,7 +206,7 @@ def draw_profiles(summary: pd.DataFrame, costs: Sequence[str]) -> tuple[Figure, 
     on a single experiment are left to the table, unless all were."""
     table = profile_table(summary, costs)
     if table.empty:
-        return _nothing("no experiment has been run with two methods"), table
+        return _message("nothing to compare: no problem was run with two methods"), table
     several = table[table.experiments > 1]
     grid = sns.relplot(
         several if len(several) else table,
@@ -175,18 +218,29 @@ def draw_profiles(summary: pd.DataFrame, costs: Sequence[str]) -> tuple[Figure, 
         col="cost",
         kind="line",
         estimator=None,
+        sort=False,
         drawstyle="steps-post",
         height=2.2,
         aspect=1.25,
+        facet_kws={"margin_titles": True},
     )
-    grid.set(xscale="log", xlim=(1, MOST_FACTOR), ylim=(-0.04, 1.04)).set_titles("{col_name}\n{row_name}")
+    grid.set(xscale="log", xlim=(1, MOST_FACTOR), ylim=(-0.04, 1.04))
+    grid.set_titles(col_template="{col_name}", row_template="{row_name}")
     grid.set_axis_labels("times the best cost", "share of problems")
     return grid.figure, table
+
+
+def _message(text: str) -> Figure:
+    """A figure that says why there is none."""
+    figure = Figure(figsize=(6, 1))
+    figure.text(0.05, 0.5, text)
+    return figure
 
 
 CURVES: Mapping[str, Callable[[Sequence[Run]], tuple[Figure, pd.DataFrame]]] = {
     "targets": draw_targets,
     "trajectories": draw_trajectories,
+    "partings": draw_partings,
 }
 """Figures of one experiment."""
 

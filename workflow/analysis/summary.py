@@ -10,7 +10,7 @@ import pandera.pandas as pa
 
 from solvers.record import RunRecord, read_history, read_run
 
-__all__ = ["AXES", "SUMMARY", "TARGETS", "errors", "read_summary", "summarise", "table_of"]
+__all__ = ["AXES", "SUMMARY", "TARGETS", "errors", "read_summary", "split", "summarise", "table_of"]
 
 AXES = ["experiment", "method", "numerics", "backend"]
 STATUSES = get_args(RunRecord.model_fields["status"].annotation)
@@ -66,7 +66,13 @@ def summarise(folders: Iterable[Path]) -> pd.DataFrame:
 def read_summary(path: Path) -> pd.DataFrame:
     """The summary written as CSV, checked."""
     types = {name: str for name, column in SUMMARY.columns.items() if column.dtype == _text.dtype}
-    return SUMMARY.validate(pd.read_csv(path, dtype=types))
+    missing = {name: "" for name in SUMMARY.columns if name not in types}
+    return SUMMARY.validate(pd.read_csv(path, dtype=types, keep_default_na=False, na_values=missing))
+
+
+def split(text: str) -> list[str]:
+    """The entries of a column of stages; none for a run that failed before its first."""
+    return text.split(";") if text else []
 
 
 def errors(runs: pd.DataFrame) -> np.ndarray:

@@ -11,7 +11,7 @@ from solvers.configuration import Authors, Catalogue
 from workflow.analysis.backends import backends
 from workflow.analysis.numerics import conclusions, numerics
 from workflow.analysis.statistics import failures_infinite, median, paired_tests, statistics
-from workflow.analysis.summary import AXES
+from workflow.analysis.summary import AXES, split, table_of
 from workflow.analysis.targets import profiles, targets
 from workflow.analysis.verdicts import coverage, verdict_counts, verdicts
 from workflow.analysis.writing import write_table
@@ -38,8 +38,8 @@ def _authors_iterations(authors: Authors, optimizers: str) -> str:
 
 def _our_iterations(runs: pd.DataFrame) -> str:
     """Median iterations of each stage, Adam's and L-BFGS's, in the form of the authors'."""
-    stages = [[int(count) for count in text.split(";")] for text in runs.stage_iterations]
-    first, *rest = (f"{median(counts):.0f}" for counts in zip_longest(*stages, fillvalue=0))
+    stages = [[int(count) for count in split(text)] for text in runs.stage_iterations]
+    first, *rest = [f"{median(counts):.0f}" for counts in zip_longest(*stages, fillvalue=0)] or ["-"]
     return f"{first} + {' / '.join(rest)}" if rest else first
 
 
@@ -71,13 +71,13 @@ def stages(summary: pd.DataFrame, catalogue: Catalogue) -> pd.DataFrame:
     """Every optimizer stage: level, iterations, evaluations, and why it stopped in how many runs."""
     rows = []
     for axes, runs in summary.groupby(AXES, sort=False):
-        split = {
-            name: [text.split(";") for text in runs[f"stage_{name}"]]
+        columns = {
+            name: [split(text) for text in runs[f"stage_{name}"]]
             for name in ("optimizers", "levels", "iterations", "evaluations", "reasons")
         }
-        longest = max(split["optimizers"], key=len)
+        longest = max(columns["optimizers"], key=len)
         for i, optimizer in enumerate(longest):
-            reached = {name: [row[i] for row in rows_ if i < len(row)] for name, rows_ in split.items()}
+            reached = {name: [row[i] for row in rows_ if i < len(row)] for name, rows_ in columns.items()}
             reasons = Counter(reached["reasons"])
             rows.append(
                 dict(zip(AXES, axes, strict=True))
@@ -89,7 +89,7 @@ def stages(summary: pd.DataFrame, catalogue: Catalogue) -> pd.DataFrame:
                     "stopped because (runs)": ", ".join(f"{why} ({n})" for why, n in reasons.items()),
                 }
             )
-    return pd.DataFrame(rows)
+    return table_of(rows, "no run has a stage")
 
 
 def ranking(summary: pd.DataFrame, catalogue: Catalogue) -> pd.DataFrame:

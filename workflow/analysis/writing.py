@@ -44,7 +44,7 @@ def write_table(table: pd.DataFrame, folder: Path, name: str, caption: str = "")
     (folder / f"{name}.md").write_text(f"{caption}\n\n{text}\n".lstrip(), encoding="utf-8")
     comment = f"% {caption}\n" if caption else ""
     (folder / f"{name}.tex").write_text(comment + shown.to_latex(index=False, escape=True), encoding="utf-8")
-    paragraph = f"<p>{html.escape(caption)}</p>\n" if caption else ""
+    paragraph = f"<p>{_text(caption)}</p>\n" if caption else ""
     (folder / f"{name}.html").write_text(_HEAD + paragraph + _html(shown, folder) + _SORT, encoding="utf-8")
 
 
@@ -56,12 +56,16 @@ def _shown(value: object) -> str:
 
 
 def _html(shown: pd.DataFrame, folder: Path) -> str:
-    cells = shown.map(html.escape)
+    cells = shown.map(_text)
     if "folder" in cells:
         cells["folder"] = [_links(text, folder) for text in shown["folder"]]
-    cells.columns = [html.escape(column) for column in cells.columns]
+    cells.columns = [_text(column) for column in cells.columns]
     with pd.option_context("display.max_colwidth", None):
         return cells.to_html(index=False, border=0, escape=False)
+
+
+def _text(text: str) -> str:
+    return html.escape(text, quote=False)
 
 
 def _links(text: str, folder: Path) -> str:
@@ -69,5 +73,5 @@ def _links(text: str, folder: Path) -> str:
     links = []
     for target in text.split("; "):
         address = html.escape(Path(os.path.relpath(target, folder)).as_posix(), quote=True)
-        links.append(f'<a href="{address}">{html.escape(target)}</a>')
+        links.append(f'<a href="{address}">{_text(target)}</a>')
     return "; ".join(links)

@@ -33,7 +33,7 @@ TABLES = (
 )
 FIGURES = ("errors", "losses", "balance", "fields", "residuals")
 GROUP_FIGURES = ("subdomains",)
-CURVES = ("targets", "trajectories")
+CURVES = ("targets", "trajectories", "partings")
 PROFILES = ("profiles-evaluations", "profiles-seconds")
 
 
