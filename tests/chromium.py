@@ -1,4 +1,4 @@
-"""A page in headless Chromium: what a probe found after its scripts had run, what it logged, what it requested."""
+"""A page in headless Chromium: what a probe found after its scripts had run, and what it logged."""
 
 import html
 import json
@@ -29,11 +29,10 @@ REPORT = "probe-report"
 
 @dataclass(frozen=True)
 class Visit:
-    """What came of opening a page: the probe's answer, lines of the console, addresses that were asked for."""
+    """What came of opening a page: the probe's answer, and what the page wrote to the console."""
 
     answer: Any
     console: list[str]
-    requested: list[str]
 
 
 def visit(page: Path, probe: str, folder: Path, size: tuple[int, int] = (1400, 900)) -> Visit:
@@ -49,8 +48,7 @@ def visit(page: Path, probe: str, folder: Path, size: tuple[int, int] = (1400, 9
     )
     copy = page.with_name(f".probe-{page.name}")
     copy.write_text(page.read_text(encoding="utf-8").replace("</body>", script + "</body>"), encoding="utf-8")
-    net = folder / "net.json"
-    own = [f"--user-data-dir={folder / 'profile'}", f"--log-net-log={net}", f"--window-size={size[0]},{size[1]}"]
+    own = [f"--user-data-dir={folder / 'profile'}", f"--window-size={size[0]},{size[1]}"]
     try:
         done = subprocess.run(
             [CHROMIUM, *OPTIONS, *own, "--dump-dom", copy.absolute().as_uri()],
@@ -63,11 +61,4 @@ def visit(page: Path, probe: str, folder: Path, size: tuple[int, int] = (1400, 9
     found = re.search(rf'<pre id="{REPORT}">(.*?)</pre>', done.stdout, re.S)
     assert found, f"the page gave no answer: {done.stderr[-2000:]}"
     console = [line for line in done.stderr.splitlines() if ":CONSOLE" in line]
-    return Visit(json.loads(html.unescape(found[1])), console, _requested(net))
-
-
-def _requested(net: Path) -> list[str]:
-    """Addresses of all requests in Chromium's network log; the log may end in the middle."""
-    return sorted(
-        set(re.findall(r'"url":"((?:https?|wss?|ftp):[^"]*)"', net.read_text(encoding="utf-8", errors="replace")))
-    )
+    return Visit(json.loads(html.unescape(found[1])), console)

@@ -134,8 +134,19 @@ def opened(page, tmp_path_factory) -> Visit:
 @in_chromium
 def test_it_opens_without_errors_and_without_a_network(opened):
     assert opened.console == []
-    assert opened.requested == []
     assert opened.answer["resources"] == []
+
+
+@in_chromium
+def test_an_error_or_a_request_would_be_seen(page, tmp_path):
+    """So that the test above can fail: the browser reports what the page's policy forbids."""
+    probe = """
+    console.error("told");
+    const image = new Image(); image.src = "http://127.0.0.1:9/x.png"; document.body.append(image);
+    return true;
+    """
+    console = " ".join(visit(page, probe, tmp_path).console)
+    assert "told" in console and "http://127.0.0.1:9/x.png" in console and "Content Security Policy" in console
 
 
 @in_chromium
