@@ -3,10 +3,11 @@
 import sys
 from pathlib import Path
 
-from workflow.analysis import figures
+from workflow.analysis.figures import FIGURES, GROUP_FIGURES, read_runs, write_figure
+from workflow.analysis.profiles import CURVES
 
 sys.stdout = sys.stderr = open(snakemake.log[0], "w", buffering=1)
-runs = figures.read_runs([Path(path).parent for path in snakemake.input.runs])
+runs = read_runs([Path(path).parent for path in snakemake.input.runs])
+draws = FIGURES | GROUP_FIGURES | CURVES
 for name in snakemake.params.figures:
-    draw = (figures.FIGURES | figures.GROUP_FIGURES)[name]
-    figures.write_figure(*draw(runs), Path(snakemake.output[f"{name}_pdf"]))
+    write_figure(*draws[name](runs), Path(snakemake.output[f"{name}_pdf"]))
