@@ -105,6 +105,7 @@ def _row(runs: pd.DataFrame, method: Method, pairs: tuple[int, int], manifest: M
         "minimum": ours.min(),
         "maximum": ours.max(),
         "median / authors": np.nan if known is None else median(ours) / known,
+        f"runs above {manifest.rules.failed_above:.0%}": int((ours > manifest.rules.failed_above).sum()),
         "pairs in the paper's order": f"{pairs[0]} of {pairs[1]}",
         "runs": len(runs),
         "statuses": ", ".join(f"{status} {count}" for status, count in Counter(runs.status).items()),

@@ -34,8 +34,9 @@ document.querySelectorAll("th").forEach((head, column) => head.addEventListener(
 def write_table(table: pd.DataFrame, folder: Path, name: str, caption: str = "") -> None:
     """``name`` as CSV, Markdown, LaTeX and HTML in ``folder``.
 
-    CSV has six digits of each number, the others three, and ``-`` where one is missing. A column ``folder``
-    becomes links in HTML. A click on a column's head sorts the HTML by it."""
+    CSV has six digits of each number, the others three or all before the point, and ``-`` where one is missing. A
+    column ``folder`` becomes links in HTML. A click on a column's head sorts the HTML by it.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     table.to_csv(folder / f"{name}.csv", index=False, float_format="%.6g")
     shown = table.map(_shown)
@@ -49,10 +50,12 @@ def write_table(table: pd.DataFrame, folder: Path, name: str, caption: str = "")
 
 
 def _shown(value: object) -> str:
-    """A cell as a person reads it."""
-    if isinstance(value, float | np.floating):
-        return "-" if np.isnan(value) else f"{value:.3g}"
-    return str(value)
+    """A cell as a person reads it: counts and large numbers without an exponent."""
+    if not isinstance(value, float | np.floating):
+        return str(value)
+    if np.isnan(value):
+        return "-"
+    return f"{value:.0f}" if 100 <= abs(value) < 1e7 else f"{value:.3g}"
 
 
 def _html(shown: pd.DataFrame, folder: Path) -> str:
