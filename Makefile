@@ -1,4 +1,4 @@
-# Two commands: `make reproduce` (environment, pipeline, report) and `make test` (same environment, all tests).
+# Two commands: `make reproduce` (environment, pipeline, page) and `make test` (same environment, all tests).
 PYTHON ?= python3
 CORES  ?= $(shell nproc)
 SCALE  ?= quick
@@ -23,7 +23,7 @@ RUN    := PATH="$(abspath $(BIN)):$$PATH"
 reproduce: .venv/installed
 	$(RUN) snakemake --cores $(CORES) --config scale=$(SCALE) runs=$(RUNS) $(CONFIG)
 	$(RUN) snakemake --cores 1 --config scale=$(SCALE) runs=$(RUNS) $(CONFIG) --report reports/$(NAME)/report.html
-	@echo "Done. Tables: reports/$(NAME)/tables. Open reports/$(NAME)/report.html"
+	@echo "Done. Open reports/$(NAME)/index.html"
 
 test: .venv/installed
 	$(RUN) python -m pytest --numprocesses $(CORES) --dist loadfile $(ARGS)

@@ -1,4 +1,4 @@
-# Every experiment of the paper on every backend, then one table of all runs, then tables and figures.
+# Every experiment of the paper on every backend, then one table of all runs, then tables, figures and the page.
 # `snakemake --cores 8` runs it; config/config.yaml says what it runs. Results: results/<scale>, reports/<scale>.
 
 
@@ -9,6 +9,8 @@ include: "workflow/rules/common.smk"
 include: "workflow/rules/train.smk"
 include: "workflow/rules/tables.smk"
 include: "workflow/rules/figures.smk"
+include: "workflow/rules/profiles.smk"
+include: "workflow/rules/page.smk"
 
 
 rule all:
@@ -16,3 +18,5 @@ rule all:
     input:
         tables(),
         figures(),
+        profiles(),
+        page=f"reports/{SWEEP.name}/index.html",

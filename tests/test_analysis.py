@@ -1,5 +1,8 @@
 """Summary, tables and figures from real runs, failed ones among them."""
 
+import html
+import re
+
 import numpy as np
 import pandas as pd
 import pandera.errors
@@ -8,8 +11,9 @@ import pytest
 from solvers.record import RecordError
 from solvers.run import run
 from tests.conftest import BACKENDS, CATALOGUE, smoke_spec
-from workflow.analysis import figures, tables
-from workflow.analysis.summary import read_summary, summarise
+from workflow.analysis import figures, profiles, tables
+from workflow.analysis.statistics import median
+from workflow.analysis.summary import TARGETS, read_summary, summarise
 
 
 @pytest.fixture(scope="module")
@@ -82,10 +86,10 @@ def test_ranking_counts_the_pairs_in_the_authors_order(summary):
 
 
 def test_a_missing_error_is_worse_than_any_other():
-    assert tables.median([1.0, np.nan, 2.0]) == 2.0
-    assert tables.median([1.0, np.nan, np.nan]) == np.inf
-    assert tables.median([1.0, 2.0]) == 1.5
-    assert tables.median([np.nan, np.nan]) == np.inf
+    assert median([1.0, np.nan, 2.0]) == 2.0
+    assert median([1.0, np.nan, np.nan]) == np.inf
+    assert median([1.0, 2.0]) == 1.5
+    assert median([np.nan, np.nan]) == np.inf
 
 
 def test_unknown_numbers_of_the_authors_are_called_unknown(summary):
@@ -114,21 +118,102 @@ def test_tables_are_written_in_four_formats(summary, tmp_path):
         assert "1.61e-04" in (tmp_path / f"comparison.{suffix}").read_text()
 
 
-@pytest.mark.parametrize("name", figures.FIGURES)
+@pytest.mark.parametrize("name", tables.TABLES)
+def test_every_table_can_be_made_and_read_again(summary, name, tmp_path):
+    table = tables.TABLES[name](summary, CATALOGUE)
+    assert tables.caption(name).endswith(".")
+    tables.write_table(table, tmp_path, name, tables.caption(name))
+    again = pd.read_csv(tmp_path / f"{name}.csv")
+    assert list(again.columns) == list(table.columns) and len(again) == len(table) > 0
+    for suffix in ("html", "md", "tex"):
+        assert tables.caption(name)[:20] in (tmp_path / f"{name}.{suffix}").read_text()
+
+
+def test_tables_show_numbers_and_lead_to_the_runs(tmp_path):
+    (tmp_path / "results/a <b>").mkdir(parents=True)
+    table = pd.DataFrame(
+        {"error": [1.23456789e-4, np.nan, np.inf], "folder": [str(tmp_path / "results/a <b>")] * 3}
+    )
+    tables.write_table(table, tmp_path / "reports/tables", "small")
+    csv, markdown, page = (
+        (tmp_path / f"reports/tables/small.{suffix}").read_text() for suffix in ("csv", "md", "html")
+    )
+    assert "0.000123457," in csv and ",inf" not in markdown
+    cells = re.findall(r"<td>(.*?)</td>", page)[::2]
+    assert cells == ["0.000123", "-", "inf"]
+    link = html.unescape(re.search('href="(.*?)"', page)[1])
+    assert (tmp_path / "reports/tables" / link).resolve() == tmp_path / "results/a <b>"
+    assert "a <b>" not in page
+
+
+def test_the_summary_knows_when_a_target_was_first_reached(folders, summary):
+    for folder, row in zip(folders, summary.to_dict("records"), strict=True):
+        run_ = figures.read_runs([folder])[0]
+        for target in TARGETS:
+            reached = [h for h in run_.history.to_dict("records") if h["rel_l2"] <= target]
+            expected = reached[0]["evaluation"] if reached else np.nan
+            assert row[f"evaluations_to_{target:g}"] == pytest.approx(expected, nan_ok=True)
+        assert row["startup_seconds"] + row["compile_seconds"] < row["other_seconds"]
+
+
+DRAWN = figures.FIGURES | profiles.CURVES
+
+
+@pytest.mark.parametrize("name", DRAWN)
 def test_figures_have_their_numbers_beside_them(folders, name, tmp_path):
-    figure, table = figures.FIGURES[name](figures.read_runs(folders))
+    figure, table = DRAWN[name](figures.read_runs(folders))
     figures.write_figure(figure, table, tmp_path / f"{name}.pdf")
     assert sorted(path.suffix for path in tmp_path.iterdir()) == [".csv", ".pdf", ".png"]
     assert (tmp_path / f"{name}.png").stat().st_size > 10_000
     assert len(pd.read_csv(tmp_path / f"{name}.csv")) == len(table) > 0
 
 
+@pytest.mark.parametrize("name", profiles.PROFILES)
+def test_profiles_have_their_numbers_beside_them(summary, name, tmp_path):
+    figure, table = profiles.PROFILES[name](summary)
+    figures.write_figure(figure, table, tmp_path / f"{name}.pdf")
+    assert (tmp_path / f"{name}.png").stat().st_size > 10_000
+    assert set(table.method) == {"pinn", "mmpinn"} and table.share.between(0, 1).all()
+    alone = summary[summary.method == "pinn"]
+    assert profiles.PROFILES[name](alone)[1].empty
+
+
+def test_both_backends_start_alike_and_part_later(folders):
+    _, table = profiles.draw_trajectories(figures.read_runs(folders))
+    first = table[table.iteration == 0].pivot(index="run", columns="backend", values="objective")
+    assert first.torch.to_numpy() == pytest.approx(first.jax.to_numpy(), rel=1e-5)
+    assert not (table["parted by 0.001 at"] == 0).any()
+    _, table = profiles.draw_partings(figures.read_runs(folders))
+    assert table[table.iteration == 0].difference.max() < 1e-5
+    assert set(table.method) == {"pinn", "mmpinn"} and set(table.seed) == {0}
+
+
+def test_different_seeds_are_not_drawn_as_one_start(folders):
+    jax, torch = (
+        next(folder for folder in folders if folder.name == name) for name in ("pinn-jax-0", "pinn-torch-1")
+    )
+    runs = figures.read_runs([jax, torch])
+    _, table = profiles.draw_trajectories(runs)
+    assert set(table.backend) == {"jax"} and table["parted by 0.1 at"].isna().all()
+    assert profiles.draw_partings(runs)[1].empty
+
+
+def test_shares_of_runs_that_have_reached_a_target_grow(folders):
+    runs = figures.read_runs(folders)
+    table = profiles.reached_table(runs)
+    for (_, _, _, target, _), curve in table.groupby(["method", "backend", "numerics", "target", "cost"]):
+        assert curve["at"].is_monotonic_increasing and curve.share.is_monotonic_increasing
+        spec = curve.iloc[0]
+        own = [r for r in runs if (r.record.spec.method, r.record.spec.backend) == (spec.method, spec.backend)]
+        assert curve.share.iloc[-1] == np.mean([(run_.history.rel_l2 <= target).any() for run_ in own])
+
+
 def test_figures_show_methods_with_different_terms_and_networks(tmp_path):
     for method in ("mff", "hard-constraint"):
         run(smoke_spec(("helmholtz-1-8", method), "torch", "paper"), tmp_path / method)
     _, table = figures.draw_losses(figures.read_runs([tmp_path / "mff", tmp_path / "hard-constraint"]))
-    terms = table.groupby("run").term.unique().map(set)
-    assert [terms[label] for label in sorted(terms.index)] == [{"residual"}, {"boundary", "residual"}]
+    terms = table.groupby("method").term.unique().map(set)
+    assert dict(terms) == {"mff": {"boundary", "residual"}, "hard-constraint": {"residual"}}
 
 
 def test_figures_do_not_change_from_one_drawing_to_the_next(folders, tmp_path):

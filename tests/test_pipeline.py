@@ -17,6 +17,7 @@ from tests.conftest import CATALOGUE, ROOT
 from tests.conftest import PAPER_METHODS as METHODS
 from tests.test_archive import TRACKED
 from workflow.analysis.figures import FIGURES
+from workflow.analysis.profiles import CURVES, PROFILES
 from workflow.analysis.tables import TABLES
 
 pytestmark = pytest.mark.pipeline
@@ -94,11 +95,17 @@ def test_the_whole_pipeline_runs_failures_included(finished: Path):
     for folder in summary.folder:
         assert all((finished / folder / name).exists() for name in FILES)
     for name in TABLES:
-        assert (finished / f"reports/smoke/tables/{name}.md").stat().st_size > 0
+        for suffix in ("csv", "md", "tex", "html"):
+            assert (finished / f"reports/smoke/tables/{name}.{suffix}").stat().st_size > 0
     for experiment in summary.experiment.unique():
-        for name in FIGURES:
+        for name in (*FIGURES, *CURVES):
             for suffix in ("pdf", "png", "csv"):
                 assert (finished / f"reports/smoke/figures/{experiment}/{name}.{suffix}").stat().st_size > 0
+    for name in ("overview", *PROFILES):
+        assert (finished / f"reports/smoke/figures/{name}.png").stat().st_size > 0
+    assert (finished / "reports/smoke/figures/pulse/subdomains.png").stat().st_size > 0
+    page = (finished / "reports/smoke/index.html").read_text()
+    assert page.count('<tr id="run-') == len(summary) and page.count("<img ") >= 7 * summary.experiment.nunique()
     table = pd.read_csv(finished / "reports/smoke/tables/comparison.csv")
     failed = table[(table.experiment == DIVERGING) & (table.method == "pinn")]
     assert set(failed["runs finished"]) == {"0 of 1"}
@@ -140,7 +147,7 @@ def edited(path: Path, old: str, new: str):
             "        return u.t - u.xx",
             "        # the heat operator\n        return u.t - u.xx",
         ),
-        ("workflow/scripts/table.py", '"""The summary', '"""The  summary'),
+        ("workflow/scripts/tables.py", '"""The summary', '"""The  summary'),
         ("config/experiments/heat-0.3.yaml", "title: Heat", "# a comment\ntitle: Heat"),
     ],
 )
@@ -194,7 +201,7 @@ def test_tables_and_figures_of_the_archive_need_no_training(tree: Path, snakemak
     """As in a fresh clone: the tracked files are there, in any order of time."""
     shutil.copytree(ROOT / ARCHIVE, tree / ARCHIVE)
     jobs = planned(snakemake("runs=archive", "-n", scale="paper"))
-    assert set(jobs) == {"summary", "table", "figures"}
+    assert set(jobs) == {"summary", "tables", "figures", "group_figures", "overview", "curves", "profiles", "page"}
     done = snakemake("runs=archive", scale="paper")
     assert done.returncode == 0, done.stderr[-5000:]
     table = pd.read_csv(tree / "reports/paper-archive/tables/comparison.csv")

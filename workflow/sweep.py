@@ -92,6 +92,10 @@ class Sweep:
         """Name of the folder of tables and figures: the scale, and whether the runs are archived ones."""
         return f"{self.scale}-archive" if self.archived else self.scale
 
+    def grouped(self, experiment: str) -> bool:
+        """Whether a method of the experiment groups its residual by subdomains."""
+        return any(spec.groups for spec in self.specs if spec.experiment == experiment)
+
     def folders(self, experiment: str | None = None) -> list[Path]:
         """Run directories, of one experiment or of all."""
         root = ARCHIVE if self.archived else RESULTS

@@ -1,31 +1,38 @@
 """One table of all runs: a row for each, whatever became of it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
+import numpy as np
 import pandas as pd
 import pandera.pandas as pa
 
-from solvers.record import RunRecord, read_run
+from solvers.record import RunRecord, read_history, read_run
 
-__all__ = ["AXES", "SUMMARY", "read_summary", "summarise"]
+__all__ = ["AXES", "SUMMARY", "TARGETS", "errors", "read_summary", "split", "summarise", "table_of"]
 
 AXES = ["experiment", "method", "numerics", "backend"]
+STATUSES = get_args(RunRecord.model_fields["status"].annotation)
+TARGETS = (0.1, 0.01, 0.001)
+"""Relative L2 errors at which runs are compared, beside the error that their budgets leave."""
 
 _text = pa.Column(str)
 _count = pa.Column(int, pa.Check.ge(0))
 _error = pa.Column(float, pa.Check.ge(0), nullable=True)
 _seconds = pa.Column(float, pa.Check.ge(0))
+_reached = pa.Column(float, pa.Check.ge(0), nullable=True)
 
 SUMMARY = pa.DataFrameSchema(
     {axis: _text for axis in AXES}
-    | {"seed": _count, "scale": _text, "status": pa.Column(str, pa.Check.isin(["finished", "diverged"]))}
+    | {"seed": _count, "scale": _text, "status": pa.Column(str, pa.Check.isin(STATUSES))}
     | {"rel_l2": _error, "mean_absolute": _error, "maximum": _error, "best_rel_l2": _error}
     | {"iterations": _count, "function_evaluations": _count, "gradient_evaluations": _count}
     | {"stage_optimizers": _text, "stage_levels": _text, "stage_iterations": _text}
     | {"stage_evaluations": _text, "stage_reasons": _text}
     | {"training_seconds": _seconds, "other_seconds": _seconds, "peak_memory_mib": _seconds}
+    | {"startup_seconds": _seconds, "compile_seconds": _seconds}
+    | {f"{cost}_to_{target:g}": _reached for target in TARGETS for cost in ("evaluations", "seconds")}
     | {
         "reason": _text,
         "device": _text,
@@ -39,7 +46,12 @@ SUMMARY = pa.DataFrameSchema(
     ordered=True,
     unique=[*AXES, "seed"],
 )
-"""The summary's columns. Errors are missing where they are not finite; stages are joined by semicolons."""
+"""The summary's columns. Errors are missing where they are not finite; stages are joined by semicolons.
+
+``other_seconds`` is everything but training, ``startup_seconds`` (imports, and building problem and terms) and
+``compile_seconds`` among it. ``evaluations_to_0.1`` and ``seconds_to_0.1`` (of training) are those of the first
+recorded iterate with a relative L2 error, on the history's grid, of 0.1 or less; missing if there was none.
+"""
 
 
 def summarise(folders: Iterable[Path]) -> pd.DataFrame:
@@ -47,20 +59,36 @@ def summarise(folders: Iterable[Path]) -> pd.DataFrame:
 
     Raises :class:`solvers.record.RecordError` for a folder that holds no valid run.
     """
-    rows = [_row(read_run(folder), folder) for folder in folders]
+    rows = [_row(read_run(folder), read_history(folder), folder) for folder in folders]
     return SUMMARY.validate(pd.DataFrame(rows, columns=list(SUMMARY.columns)))
 
 
 def read_summary(path: Path) -> pd.DataFrame:
     """The summary written as CSV, checked."""
     types = {name: str for name, column in SUMMARY.columns.items() if column.dtype == _text.dtype}
-    return SUMMARY.validate(pd.read_csv(path, dtype=types))
+    missing = {name: "" for name in SUMMARY.columns if name not in types}
+    return SUMMARY.validate(pd.read_csv(path, dtype=types, keep_default_na=False, na_values=missing))
 
 
-def _row(record: RunRecord, folder: Path) -> dict[str, Any]:
+def split(text: str) -> list[str]:
+    """The entries of a column of stages; none for a run that failed before its first."""
+    return text.split(";") if text else []
+
+
+def errors(runs: pd.DataFrame) -> np.ndarray:
+    """Relative L2 errors, infinite for a run that did not finish or whose error is missing."""
+    return runs.rel_l2.where(runs.status == "finished").fillna(np.inf).to_numpy()
+
+
+def table_of(rows: Iterable[Mapping[str, Any]], otherwise: str) -> pd.DataFrame:
+    """A table of ``rows``, or, if there are none, one that says why."""
+    return pd.DataFrame(list(rows) or [{"note": otherwise}])
+
+
+def _row(record: RunRecord, history: pd.DataFrame, folder: Path) -> dict[str, Any]:
     spec, last = record.spec, record.last
     axes = {axis: getattr(spec, axis) for axis in [*AXES, "seed", "scale"]}
-    training = record.seconds["training"]
+    training = record.seconds.get("training", 0.0)
     return axes | {
         "status": record.status,
         "rel_l2": _number(last.rel_l2),
@@ -78,6 +106,9 @@ def _row(record: RunRecord, folder: Path) -> dict[str, Any]:
         "training_seconds": training,
         "other_seconds": sum(record.seconds.values()) - training,
         "peak_memory_mib": record.peak_memory_bytes / 2**20,
+        "startup_seconds": record.seconds.get("startup", 0.0) + record.seconds.get("setup", 0.0),
+        "compile_seconds": record.seconds.get("compile", 0.0),
+        **_reached_at(history),
         "reason": record.reason,
         "device": record.provenance.machine.device,
         "fingerprint": record.provenance.fingerprint,
@@ -86,6 +117,16 @@ def _row(record: RunRecord, folder: Path) -> dict[str, Any]:
         "folder": str(folder),
         "source": "archive" if (folder / "archive.json").exists() else "fresh",
     }
+
+
+def _reached_at(history: pd.DataFrame) -> dict[str, float]:
+    costs = {}
+    for target in TARGETS:
+        hits = history[history.rel_l2 <= target] if len(history) else history
+        first = hits.iloc[0] if len(hits) else {}
+        costs[f"evaluations_to_{target:g}"] = float(first.get("evaluation", np.nan))
+        costs[f"seconds_to_{target:g}"] = float(first.get("seconds", np.nan))
+    return costs
 
 
 def _number(value: float | None) -> float:

@@ -1,34 +1,28 @@
-"""Tables: the paper's numbers beside ours, its order of the methods beside ours, why every stage stopped."""
+"""Tables: the paper's numbers beside ours, its order of the methods beside ours, why every stage stopped; and the
+list of all tables."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from itertools import combinations, zip_longest
-from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from solvers.configuration import Authors, Catalogue
-from workflow.analysis.summary import AXES
+from workflow.analysis.backends import backends
+from workflow.analysis.numerics import conclusions, numerics
+from workflow.analysis.statistics import failures_infinite, median, paired_tests, statistics
+from workflow.analysis.summary import AXES, split, table_of
+from workflow.analysis.targets import profiles, targets
+from workflow.analysis.verdicts import coverage, verdict_counts, verdicts
+from workflow.analysis.writing import write_table
 
-__all__ = ["TABLES", "comparison", "median", "ranking", "stages", "write_table"]
-
-
-def median(values: Iterable[float]) -> float:
-    """The median, a missing value counted as infinite: a failed run is worse than any other."""
-    ordered = np.sort(_failures_infinite(values))
-    low, high = ordered[(len(ordered) - 1) // 2], ordered[len(ordered) // 2]
-    return float(low) if low == high else float((low + high) / 2)
+__all__ = ["TABLES", "caption", "comparison", "median", "ranking", "stages", "write_table"]
 
 
 def _spread(values: Iterable[float], form: str) -> str:
     """``median [minimum, maximum]`` over the seeds."""
-    values = _failures_infinite(values)
+    values = failures_infinite(values)
     return f"{median(values):{form}} [{values.min():{form}}, {values.max():{form}}]"
-
-
-def _failures_infinite(values: Iterable[float]) -> np.ndarray:
-    return np.nan_to_num(np.asarray(list(values), dtype=float), nan=np.inf)
 
 
 def _authors_iterations(authors: Authors, optimizers: str) -> str:
@@ -44,8 +38,8 @@ def _authors_iterations(authors: Authors, optimizers: str) -> str:
 
 def _our_iterations(runs: pd.DataFrame) -> str:
     """Median iterations of each stage, Adam's and L-BFGS's, in the form of the authors'."""
-    stages = [[int(count) for count in text.split(";")] for text in runs.stage_iterations]
-    first, *rest = (f"{median(counts):.0f}" for counts in zip_longest(*stages, fillvalue=0))
+    stages = [[int(count) for count in split(text)] for text in runs.stage_iterations]
+    first, *rest = [f"{median(counts):.0f}" for counts in zip_longest(*stages, fillvalue=0)] or ["-"]
     return f"{first} + {' / '.join(rest)}" if rest else first
 
 
@@ -77,13 +71,13 @@ def stages(summary: pd.DataFrame, catalogue: Catalogue) -> pd.DataFrame:
     """Every optimizer stage: level, iterations, evaluations, and why it stopped in how many runs."""
     rows = []
     for axes, runs in summary.groupby(AXES, sort=False):
-        split = {
-            name: [text.split(";") for text in runs[f"stage_{name}"]]
+        columns = {
+            name: [split(text) for text in runs[f"stage_{name}"]]
             for name in ("optimizers", "levels", "iterations", "evaluations", "reasons")
         }
-        longest = max(split["optimizers"], key=len)
+        longest = max(columns["optimizers"], key=len)
         for i, optimizer in enumerate(longest):
-            reached = {name: [row[i] for row in rows_ if i < len(row)] for name, rows_ in split.items()}
+            reached = {name: [row[i] for row in rows_ if i < len(row)] for name, rows_ in columns.items()}
             reasons = Counter(reached["reasons"])
             rows.append(
                 dict(zip(AXES, axes, strict=True))
@@ -95,17 +89,16 @@ def stages(summary: pd.DataFrame, catalogue: Catalogue) -> pd.DataFrame:
                     "stopped because (runs)": ", ".join(f"{why} ({n})" for why, n in reasons.items()),
                 }
             )
-    return pd.DataFrame(rows)
+    return table_of(rows, "no run has a stage")
 
 
 def ranking(summary: pd.DataFrame, catalogue: Catalogue) -> pd.DataFrame:
     """Methods from the smallest error to the largest: the authors' order, ours by the median over the seeds, and
     how many pairs of methods stand in the same order. Methods without a number of the authors do not count."""
     rows = []
-    for (experiment, numerics, backend), runs in summary.groupby(
-        ["experiment", "numerics", "backend"], sort=False
-    ):
-        methods = catalogue.experiment(experiment).methods
+    axes = ["experiment", "numerics", "backend"]
+    for key, runs in summary.groupby(axes, sort=False):
+        methods = catalogue.experiment(runs.experiment.iloc[0]).methods
         known = {
             m: methods[m].authors.rel_l2 for m in runs.method.unique() if methods[m].authors.rel_l2 is not None
         }
@@ -113,10 +106,8 @@ def ranking(summary: pd.DataFrame, catalogue: Catalogue) -> pd.DataFrame:
         pairs = list(combinations(known, 2))
         alike = sum((known[a] < known[b]) == (ours[a] < ours[b]) for a, b in pairs)
         rows.append(
-            {
-                "experiment": experiment,
-                "numerics": numerics,
-                "backend": backend,
+            dict(zip(axes, key, strict=True))
+            | {
                 "authors' order": " < ".join(sorted(known, key=known.__getitem__)) or "unknown",
                 "order here": " < ".join(sorted(ours, key=ours.__getitem__)) or "-",
                 "pairs ordered alike": f"{alike} of {len(pairs)}",
@@ -126,23 +117,22 @@ def ranking(summary: pd.DataFrame, catalogue: Catalogue) -> pd.DataFrame:
 
 
 TABLES: Mapping[str, Callable[[pd.DataFrame, Catalogue], pd.DataFrame]] = {
+    "verdict-counts": verdict_counts,
+    "verdicts": verdicts,
+    "coverage": coverage,
     "comparison": comparison,
     "ranking": ranking,
+    "statistics": statistics,
+    "tests": paired_tests,
+    "targets": targets,
+    "profiles": profiles,
+    "backends": backends,
+    "numerics": numerics,
+    "conclusions": conclusions,
     "stages": stages,
 }
 
-_STYLE = """<style>
-body { font-family: sans-serif; } table { border-collapse: collapse; }
-th, td { padding: 0.3em 0.7em; border-bottom: 1px solid #ccc; text-align: left; white-space: nowrap; }
-</style>
-"""
 
-
-def write_table(table: pd.DataFrame, folder: Path, name: str) -> None:
-    """``name`` as CSV, Markdown, LaTeX and HTML in ``folder``."""
-    folder.mkdir(parents=True, exist_ok=True)
-    table.to_csv(folder / f"{name}.csv", index=False)
-    # Exponents such as 1e-4 stay as they are typed: tabulate would read them as numbers and round them.
-    (folder / f"{name}.md").write_text(table.to_markdown(index=False, disable_numparse=True) + "\n")
-    (folder / f"{name}.tex").write_text(table.to_latex(index=False, escape=True))
-    (folder / f"{name}.html").write_text(_STYLE + table.to_html(index=False, border=0))
+def caption(name: str) -> str:
+    """What a table shows and how to read it: the description of the function that makes it."""
+    return " ".join((TABLES[name].__doc__ or "").split())

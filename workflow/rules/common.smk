@@ -16,8 +16,25 @@ try:
 except (ConfigurationError, RecordError) as error:
     raise WorkflowError(str(error)) from None
 
-TABLES = ("comparison", "ranking", "stages")
-FIGURES = ("losses", "fields", "errors")
+TABLES = (
+    "verdict-counts",
+    "verdicts",
+    "coverage",
+    "comparison",
+    "ranking",
+    "statistics",
+    "tests",
+    "targets",
+    "profiles",
+    "backends",
+    "numerics",
+    "conclusions",
+    "stages",
+)
+FIGURES = ("errors", "losses", "balance", "fields", "residuals")
+GROUP_FIGURES = ("subdomains",)
+CURVES = ("targets", "trajectories", "partings")
+PROFILES = ("profiles-evaluations", "profiles-seconds")
 
 
 wildcard_constraints:
@@ -47,26 +64,74 @@ def tables():
     )
 
 
+def table_output(name, suffix):
+    """A table's file; the HTML goes into Snakemake's report."""
+    path = f"reports/{{sweep}}/tables/{name}.{suffix}"
+    if suffix != "html":
+        return path
+    return report(
+        path, caption="../report/table.rst", category="Tables", labels={"table": name}
+    )
+
+
+def names_of_figures(experiment):
+    grouped = GROUP_FIGURES if SWEEP.grouped(experiment) else ()
+    return FIGURES + grouped + CURVES
+
+
 def figures():
+    """All figures, in the order of the page."""
+    names = [
+        f"{experiment}/{figure}"
+        for experiment in SWEEP.experiments
+        for figure in names_of_figures(experiment)
+    ]
     return expand(
-        "reports/{sweep}/figures/{experiment}/{figure}.{suffix}",
+        "reports/{sweep}/figures/{figure}.{suffix}",
         sweep=SWEEP.name,
-        experiment=SWEEP.experiments,
-        figure=FIGURES,
+        figure=["overview", *names],
         suffix=("pdf", "png", "csv"),
     )
 
 
-def figure_output(name, suffix):
-    """A figure's file; the PNG goes into Snakemake's report."""
-    path = f"reports/{{sweep}}/figures/{{experiment}}/{name}.{suffix}"
+def profiles():
+    return expand(
+        "reports/{sweep}/figures/{figure}.{suffix}",
+        sweep=SWEEP.name,
+        figure=PROFILES,
+        suffix=("pdf", "png", "csv"),
+    )
+
+
+def profile_output(name, suffix):
+    """A figure of all experiments; the PNG goes into Snakemake's report."""
+    path = f"reports/{{sweep}}/figures/{name}.{suffix}"
     if suffix != "png":
         return path
-    labels = {"experiment": "{experiment}", "figure": name}
+    labels = {"experiment": "all", "figure": name}
+    return report(
+        path, caption="../report/profiles.rst", category="Figures", labels=labels
+    )
+
+
+def figure_outputs(names):
+    """Three files for each figure; the PNG goes into Snakemake's report."""
+    path = "reports/{sweep}/figures/{experiment}/"
+    files = {
+        f"{name}_{suffix}": f"{path}{name}.{suffix}"
+        for name in names
+        for suffix in ("pdf", "csv")
+    }
+    return files | {
+        f"{name}_png": reported_figure(f"{path}{name}.png", name) for name in names
+    }
+
+
+def reported_figure(path, name):
     return report(
         path,
         caption=f"../report/{name}.rst",
         category="Figures",
         subcategory="{experiment}",
-        labels=labels,
+        labels={"experiment": "{experiment}", "figure": name},
     )

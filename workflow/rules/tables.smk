@@ -1,9 +1,10 @@
-# One table of all runs, then the tables made of it.
+# One table of all runs, then the tables made of it: all in one job, as reading and importing cost more than counting.
 
 
 rule summary:
     input:
         runs=run_files("run.json"),
+        histories=run_files("history.parquet"),
     output:
         csv=report(
             "reports/{sweep}/summary.csv",
@@ -19,22 +20,19 @@ rule summary:
         "../scripts/summary.py"
 
 
-rule table:
+rule tables:
     input:
         summary=rules.summary.output.csv,
+        manifest="config/paper/manifest.yaml",
     output:
-        csv="reports/{sweep}/tables/{table}.csv",
-        md="reports/{sweep}/tables/{table}.md",
-        tex="reports/{sweep}/tables/{table}.tex",
-        html=report(
-            "reports/{sweep}/tables/{table}.html",
-            caption="../report/table.rst",
-            category="Tables",
-            labels={"table": "{table}"},
-        ),
+        **{
+            f"{name}_{suffix}": table_output(name, suffix)
+            for name in TABLES
+            for suffix in ("csv", "md", "tex", "html")
+        },
     log:
-        "logs/tables/{sweep}/{table}.log",
+        "logs/tables/{sweep}.log",
     message:
-        "table {wildcards.table}"
+        "tables"
     script:
-        "../scripts/table.py"
+        "../scripts/tables.py"

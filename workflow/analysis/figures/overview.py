@@ -1,0 +1,78 @@
+"""Every run's error beside the authors' number: the whole sweep at a glance."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from solvers.configuration import Catalogue
+from workflow.analysis.figures.style import colours, panels
+
+__all__ = ["draw_overview", "overview_table"]
+
+MARKERS = "o^sDv"
+COLUMNS = ["experiment", "method", "backend", "numerics", "seed", "status", "rel_l2", "authors"]
+
+
+def overview_table(summary: pd.DataFrame, catalogue: Catalogue) -> pd.DataFrame:
+    """A row for each run: its relative L2 error and the authors', missing where there is none."""
+
+    def authors(row: pd.Series) -> float | None:
+        return catalogue.experiment(row.experiment).methods[row.method].authors.rel_l2
+
+    return summary.assign(authors=summary.apply(authors, axis=1).astype(float))[COLUMNS]
+
+
+def draw_overview(summary: pd.DataFrame, catalogue: Catalogue) -> tuple[Figure, pd.DataFrame]:
+    """A line for each method of each experiment: a mark for each run, coloured by backend and shaped by numerics,
+    and a bar for the authors."""
+    table = overview_table(summary, catalogue)
+    lines = list(dict.fromkeys(zip(table.experiment, table.method, strict=True)))
+    figure, axes = panels(1, 1, 0.9 + 0.2 * len(lines))
+    axis = axes[0, 0]
+    axis.set_xscale("log")
+    known = pd.concat([table.rel_l2, table.authors]).replace(np.inf, np.nan).dropna()
+    edge = 3 * known.max() if len(known) else 1.0
+    places = np.array([lines.index(key) for key in zip(table.experiment, table.method, strict=True)], dtype=float)
+    series = list(dict.fromkeys(zip(table.backend, table.numerics, strict=True)))
+    hues = colours(sorted(set(table.backend)))
+    shapes = dict(zip(dict.fromkeys(table.numerics), MARKERS, strict=False))
+    for i, (backend, numerics) in enumerate(series):
+        rows = ((table.backend == backend) & (table.numerics == numerics)).to_numpy()
+        shift = 0.5 * ((i + 0.5) / len(series) - 0.5)
+        error = table.rel_l2[rows].fillna(edge).clip(upper=edge)
+        axis.scatter(
+            error,
+            places[rows] + shift,
+            s=14,
+            color=hues[backend],
+            marker=shapes[numerics],
+            alpha=0.8,
+            linewidths=0,
+        )
+    axis.scatter(table.authors, places, marker="|", s=90, color="black", linewidths=1.6, zorder=3)
+    _label(axis, lines)
+    handles = [Line2D([], [], marker=shapes[n], color=hues[b], linestyle="", label=f"{b}, {n}") for b, n in series]
+    authors = Line2D(
+        [], [], marker="|", color="black", linestyle="", markersize=9, markeredgewidth=1.6, label="authors"
+    )
+    figure.legend(handles=[*handles, authors], loc="outside upper center", ncols=5, frameon=False)
+    return figure, table
+
+
+def _label(axis: Axes, lines: Sequence[tuple[str, str]]) -> None:
+    """Methods as ticks, experiments at the right, a rule between two of them."""
+    axis.set_ylim(len(lines) - 0.5, -0.5)
+    axis.set_yticks(range(len(lines)), [method for _, method in lines], fontsize="x-small")
+    axis.set_xlabel("relative L2 error")
+    for experiment in dict.fromkeys(name for name, _ in lines):
+        own = [i for i, (name, _) in enumerate(lines) if name == experiment]
+        axis.axhline(own[0] - 0.5, color="0.6", linewidth=0.8)
+        axis.annotate(
+            experiment, (1.01, np.mean(own)), xycoords=("axes fraction", "data"), va="center", fontsize="x-small"
+        )
+    sns.despine(ax=axis, left=True)

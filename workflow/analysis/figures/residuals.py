@@ -1,0 +1,102 @@
+"""The pointwise residual of the PDE, computed from the saved weights."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from safetensors.numpy import load_file
+
+from solvers.jets import numpy_ops
+from solvers.run import build_model
+from solvers.sampling import uniform_grid
+from solvers.spec import RunSpec
+from solvers.terms import Piece, block_arrays, build_terms
+from workflow.analysis.figures.fields import error_scale, field_table, show_map
+from workflow.analysis.figures.runs import Run, by_panel, lowest_seeds
+from workflow.analysis.figures.style import colours, hide_unused, legend, note, panels
+
+__all__ = ["draw_residuals", "pointwise_residual"]
+
+DECADES = 7
+ACROSS = 4  # maps in a row
+FORCING = "forcing"
+WEIGHTS = "weights.safetensors"
+
+
+def has_weights(run: Run) -> bool:
+    """Whether a run has kept its weights, which the archive leaves out where they are large."""
+    return (run.folder / WEIGHTS).exists()
+
+
+def pointwise_residual(folder: Path, spec: RunSpec, points: np.ndarray) -> np.ndarray:
+    """operator(u) - forcing of the last iterate saved in ``folder`` at ``points`` (N, d): (N,), in float64."""
+    problem = spec.build_problem()
+    model = build_model(spec, problem)
+    saved = load_file(folder / WEIGHTS)
+    parameters = {name: saved[f"last/{name}"].astype(float) for name in model.shapes}
+    (block,) = build_terms([Piece("residual", problem.residual, points)])[0].blocks
+    given = model.constants(block.layout) | block_arrays(model, block)
+    jet = model.output(block.points, block.layout, parameters, given, numpy_ops)
+    if model.trial:
+        jet = model.trial.jet(jet, given)
+    return block.mismatch(jet, block.points, block.target)
+
+
+def draw_residuals(runs: Sequence[Run]) -> tuple[Figure, pd.DataFrame]:
+    """|operator(u) - forcing| of the last iterate of each method, and |forcing|, the residual of u = 0."""
+    kept = [run for run in runs if has_weights(run)]
+    shown = lowest_seeds(kept)
+    axes, values = _computed(shown) if shown else ({}, {})
+    figure = (_maps if len(axes) == 2 else _curves)(shown, axes, values)
+    note(figure, runs, kept, "file of weights")
+    return figure, field_table(axes, values)
+
+
+def _computed(shown: Sequence[Run]) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """The coordinates of the experiment's grid for fields, and on it |forcing| and the residual of each run."""
+    spec = shown[0].record.spec
+    problem, shape = spec.build_problem(), spec.evaluation.field_grid
+    points = uniform_grid(problem.lower, problem.upper, shape)
+    ends = zip(problem.coordinates, problem.lower, problem.upper, shape, strict=True)
+    axes = {name: np.linspace(low, high, count) for name, low, high, count in ends}
+    forcing = {FORCING: problem.residual.target(points)}
+    values = forcing | {run.label: pointwise_residual(run.folder, run.record.spec, points) for run in shown}
+    return axes, {name: np.abs(array).reshape(shape) for name, array in values.items()}
+
+
+def _curves(shown: Sequence[Run], axes: dict[str, np.ndarray], values: dict[str, np.ndarray]) -> Figure:
+    grouped = by_panel(shown)
+    hues = colours(sorted({run.record.spec.backend for run in shown}))
+    figure, grid = panels(len(grouped), 1, 1.8, sharex=True, sharey=True)
+    for (axis,), (title, members) in zip(grid, grouped.items(), strict=False):
+        axis.set_yscale("log")
+        (x,) = axes.values()
+        axis.plot(x, values[FORCING], color="0.75", linewidth=0.8)
+        for i, run in enumerate(members):
+            look = {"color": hues[run.record.spec.backend], "linewidth": max(1.4 - 0.8 * i, 0.6)}
+            axis.plot(x, values[run.label], **look)
+        axis.set_title(title, fontsize="small")
+        axis.set_ylabel("|residual|")
+    if shown:
+        grid[-1, 0].set_xlabel(*axes)
+        grid[0, 0].set_ylim(bottom=values[FORCING].max() * 10.0**-DECADES)
+    legend(figure, {"|forcing|, the residual of u = 0": "0.75"} | hues)
+    return figure
+
+
+def _maps(shown: Sequence[Run], axes: dict[str, np.ndarray], values: dict[str, np.ndarray]) -> Figure:
+    """|forcing|, then the residual of each run."""
+    titles = {"|forcing|": values[FORCING]} | {
+        f"{title}\n{run.record.spec.backend}": values[run.label]
+        for title, members in by_panel(shown).items()
+        for run in members
+    }
+    columns = min(ACROSS, len(titles))
+    scale = error_scale(list(values.values()), DECADES)
+    figure, grid = panels(-(-len(titles) // columns), columns, 1.8, sharex=True, sharey=True)
+    for axis, (title, field) in zip(hide_unused(grid, len(titles)), titles.items(), strict=True):
+        mesh = show_map(axis, axes, field, scale, "magma", title)
+    figure.colorbar(mesh, ax=grid, label="|residual|", shrink=0.8, aspect=30, pad=0.01, extend="both")
+    return figure

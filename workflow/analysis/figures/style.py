@@ -1,0 +1,106 @@
+"""What all figures share: theme, colours and line styles, legend, notes, files."""
+
+import textwrap
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+
+matplotlib.use("agg")
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.lines import Line2D
+from matplotlib.transforms import Bbox
+
+from workflow.analysis.figures.runs import Run, named
+
+__all__ = ["WIDTH", "colours", "legend", "note", "panels", "styles", "write_figure"]
+
+WIDTH = 8.0  # inches
+PADDING = 0.1  # inches
+PALETTE = "colorblind"
+LINES = ("-", (0, (4, 1.5)), (0, (1, 1.2)), (0, (5, 1, 1, 1)))
+
+sns.set_theme(
+    context="paper",
+    style="ticks",
+    palette=PALETTE,
+    rc={"axes.grid": True, "grid.color": "0.92", "lines.linewidth": 1.1},
+)
+
+
+def colours(names: Sequence[str]) -> dict[str, Any]:
+    """A colour for each name, distinct in colour-blind vision."""
+    names = list(dict.fromkeys(names))
+    return dict(zip(names, sns.color_palette(PALETTE, max(len(names), 1)), strict=False))
+
+
+def styles(runs: Sequence[Run]) -> dict[str, Any]:
+    """A line style for each backend."""
+    names = sorted({run.record.spec.backend for run in runs})
+    return {name: LINES[i % len(LINES)] for i, name in enumerate(names)}
+
+
+def panels(rows: int, columns: int, height: float, **options: Any) -> tuple[Figure, np.ndarray]:
+    """A figure of the common width with ``rows x columns`` axes, ``height`` inches a row; at least one axis."""
+    return plt.subplots(
+        max(rows, 1),
+        max(columns, 1),
+        figsize=(WIDTH, height * max(rows, 1)),
+        squeeze=False,
+        layout="constrained",
+        **options,
+    )
+
+
+def legend(figure: Figure, coloured: Mapping[str, Any], styled: Mapping[str, Any] | None = None) -> None:
+    """One legend below the panels: what a colour is and, if there are several, what a line style is."""
+    handles = [Line2D([], [], color=colour, label=name, linewidth=2) for name, colour in coloured.items()]
+    if styled and len(styled) > 1:
+        handles += [Line2D([], [], color="0.2", linestyle=line, label=name) for name, line in styled.items()]
+    if handles:
+        figure.legend(handles=handles, loc="outside upper center", ncols=min(len(handles), 6), frameon=False)
+
+
+def note(figure: Figure, runs: Sequence[Run], shown: Sequence[Run], needed: str) -> None:
+    """Below the figure: runs that lack what it ``needed``; an axis without any run is emptied."""
+    left_out = [run for run in runs if run not in shown]
+    if left_out:
+        text = f"Not shown, for there is no {needed}: {named(left_out)}."
+        figure.supxlabel("\n".join(textwrap.wrap(text, 110)), fontsize="x-small", color="0.3")
+    if not shown:
+        for axis in figure.axes:
+            axis.set_axis_off()
+
+
+def hide_unused(axes: np.ndarray, used: int) -> list[Axes]:
+    """The first ``used`` axes; the others are switched off."""
+    for axis in axes.flat[used:]:
+        axis.set_axis_off()
+    return list(axes.flat[:used])
+
+
+def _arranged(figure: Figure) -> Bbox | None:
+    """Arrange the figure once for both files, which is most of the work, and fix it; the part to be saved."""
+    if isinstance(figure.get_layout_engine(), ConstrainedLayoutEngine):
+        figure.get_layout_engine().execute(figure)
+        figure.set_layout_engine("none")
+        return None
+    return figure.get_tightbbox().padded(PADDING)
+
+
+def write_figure(figure: Figure, table: pd.DataFrame, pdf: Path) -> None:
+    """``pdf`` and, beside it, the same as PNG and the numbers as CSV; without dates, so that equal is equal."""
+    pdf.parent.mkdir(parents=True, exist_ok=True)
+    box = _arranged(figure)
+    figure.savefig(pdf, metadata={"CreationDate": None}, bbox_inches=box)
+    figure.savefig(pdf.with_suffix(".png"), dpi=150, bbox_inches=box)
+    plt.close(figure)
+    table.to_csv(pdf.with_suffix(".csv"), index=False, float_format="%.6g")

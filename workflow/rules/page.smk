@@ -1,0 +1,19 @@
+# The page: everything of one sweep in one file.
+
+
+rule page:
+    input:
+        summary=rules.summary.output.csv,
+        tables=[path for path in tables() if path.endswith(".csv")],
+        figures=[path for path in figures() + profiles() if path.endswith(".png")],
+        templates=[
+            f"workflow/templates/page.{part}" for part in ("html.j2", "css", "js")
+        ],
+    output:
+        page="reports/{sweep}/index.html",
+    log:
+        "logs/page/{sweep}.log",
+    message:
+        "the page"
+    script:
+        "../scripts/page.py"

@@ -1,0 +1,12 @@
+"""The summary -> the figure of all runs beside the authors' numbers."""
+
+import sys
+from pathlib import Path
+
+from solvers.configuration import Catalogue
+from workflow.analysis.figures import draw_overview, write_figure
+from workflow.analysis.summary import read_summary
+
+sys.stdout = sys.stderr = open(snakemake.log[0], "w", buffering=1)
+summary = read_summary(Path(snakemake.input.summary))
+write_figure(*draw_overview(summary, Catalogue()), Path(snakemake.output.pdf))
