@@ -205,6 +205,8 @@ def test_broken_yaml_is_named(tmp_path):
         ({"seeds": ["1", "1"]}, ["seeds", "different"]),
         ({"seeds": [1.5]}, ["seeds", "1.5"]),
         ({"seeds": True}, ["seeds"]),
+        ({"gpu": -1}, ["gpu", "-1", "how many cards"]),
+        ({"gpu": "1"}, ["gpu", "how many cards"]),
     ],
 )
 def test_mistakes_in_the_sweep_are_named(config, parts):

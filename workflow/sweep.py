@@ -18,7 +18,7 @@ from solvers.spec import RunSpec
 __all__ = ["Sweep"]
 
 SOURCE = "config/config.yaml or --config"
-KEYS = ("scale", "seeds", "backends", "numerics", "experiments", "methods", "runs")
+KEYS = ("scale", "seeds", "backends", "numerics", "experiments", "methods", "runs", "gpu")
 RUNS = ("fresh", "archive")
 RUN_AXES = ("experiment", "method", "backend", "numerics", "seed")
 RESULTS = Path("results")
@@ -27,11 +27,12 @@ RESULTS = Path("results")
 @dataclass(frozen=True)
 class Sweep:
     """All runs of one configuration, made by the pipeline or taken from the archive, and where their results and
-    reports stand."""
+    reports stand. ``gpu``: cards that a run takes."""
 
     scale: str
     specs: tuple[RunSpec, ...]
     archived: bool = False
+    gpu: int = 0
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any], catalogue: Catalogue | None = None) -> "Sweep":
@@ -43,6 +44,7 @@ class Sweep:
         scale = _one("scale", config.get("scale", "quick"), catalogue.names("scales"))
         archived = _one("runs", config.get("runs", "fresh"), RUNS) == "archive"
         seeds = _seeds(config.get("seeds"), catalogue.scale(scale).seeds)
+        gpu = _cards(config.get("gpu", 0))
         experiments = _names("experiments", config.get("experiments", "all"), catalogue.names("experiments"))
         chosen = {
             "backends": _names("backends", config.get("backends", "all"), backends.names()),
@@ -52,7 +54,7 @@ class Sweep:
         if archived:
             chosen["seeds"] = None if config.get("seeds") is None else seeds
             return cls(scale, tuple(_archived(experiments, chosen, scale)), archived=True)
-        return cls(scale, tuple(_specs(catalogue, experiments, chosen, scale, seeds)))
+        return cls(scale, tuple(_specs(catalogue, experiments, chosen, scale, seeds)), gpu=gpu)
 
     @property
     def experiments(self) -> list[str]:
@@ -161,3 +163,9 @@ def _seeds(value: Any, default: int) -> list[int]:
         return seeds
     problem = "must be a count of at least 1, or a list of different seeds >= 0 such as [0,7]"
     raise ConfigurationError(SOURCE, "seeds", value, problem)
+
+
+def _cards(value: Any) -> int:
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+        return value
+    raise ConfigurationError(SOURCE, "gpu", value, "must be how many cards a run takes: 0, 1, 2, ...")

@@ -14,6 +14,9 @@ rule figures:
         },
     log:
         "logs/figures/{sweep}/{experiment}.log",
+    resources:
+        mem_mb=2000,
+        runtime=30,
     message:
         "figures of {wildcards.experiment}"
     script:

@@ -1,4 +1,8 @@
-# One table of all runs, then the tables made of it.
+# One table of all runs, then the tables made of it. On a cluster they are made where Snakemake runs: a queue would
+# take longer.
+localrules:
+    summary,
+    table,
 
 
 rule summary:
