@@ -16,10 +16,9 @@ from typing import Any, Literal
 import numpy as np
 from safetensors import SafetensorError, safe_open
 
-from solvers import record
 from solvers.fingerprint import fingerprint
 from solvers.provenance import text_hash
-from solvers.record import FILES, RecordError, RunRecord, read_fields, read_history, read_run
+from solvers.record import FILES, RecordError, RunRecord, check_files, read_fields, read_history, read_run
 from solvers.run import run_folder
 from solvers.status import read_progress
 
@@ -109,8 +108,7 @@ def check_run(folder: Path, place: Path) -> RunRecord:
         if path.is_symlink() or not path.is_file():
             raise RecordError(f"{path}: is missing, or is no plain file")
     found = read_run(folder)
-    if hasattr(record, "check_files"):
-        record.check_files(folder, found)
+    check_files(folder, found)
     if run_folder(found.spec, Path()) != place:
         raise RecordError(f"{folder / 'run.json'}: is the record of {run_folder(found.spec, Path())}")
     if found.provenance.spec_hash != text_hash(json.loads((folder / "run.json").read_text("utf-8"))["spec"]):
