@@ -3,7 +3,7 @@
 import sys
 
 from solvers.supervisor import die_with_parent, supervise, supervised
-from solvers.threads import bind_one_thread
+from solvers.threads import bind_one_card, bind_one_thread
 
 if __name__ == "__main__":
     if "run" in sys.argv[1:] and not supervised():
@@ -11,6 +11,7 @@ if __name__ == "__main__":
     if supervised():
         die_with_parent()
     core = bind_one_thread()  # before anything imports NumPy
+    bind_one_card()
     from solvers.cli import main
 
     raise SystemExit(main(pinned_core=core))

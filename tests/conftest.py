@@ -1,6 +1,7 @@
 """Fixtures: everything that is registered, so that a new problem, method or backend is tested by itself."""
 
 import os
+import shutil
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
@@ -28,6 +29,19 @@ METHODS = [
     for method in CATALOGUE.experiment(experiment).methods
 ]
 PAPER_METHODS = [method for method in METHODS if CATALOGUE.experiment(method[0]).in_paper]
+
+COPIED = ("Snakefile", "config", "problems", "solvers", "workflow", "profiles")
+
+
+def copy_project(root: Path) -> Path:
+    """A copy of all that the pipeline needs, for tests that change it."""
+    for name in COPIED:
+        source = ROOT / name
+        if source.is_dir():
+            shutil.copytree(source, root / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(source, root / name)
+    return root
 
 
 @pytest.fixture(params=BACKENDS)
@@ -67,3 +81,11 @@ def coefficients_of(rule: Balancing, terms: Iterable[str], exponents: Mapping[st
     """The coefficients of one level, three points a term if they are not counted."""
     sizes = terms if isinstance(terms, Mapping) else dict.fromkeys(terms, 3)
     return rule.coefficients(sizes, exponents, np.random.default_rng(0))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """What tests have to tell beside passing: their property "summary"."""
+    for report in terminalreporter.getreports("passed"):
+        for name, text in getattr(report, "user_properties", ()):
+            if name == "summary":
+                terminalreporter.write_line(text)

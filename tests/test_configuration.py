@@ -295,6 +295,8 @@ def test_broken_yaml_is_named(tmp_path):
         ({"scale": None}, ["scale", "allowed: paper"]),
         ({1: 2}, ["1", "a key must be text"]),
         ({"seeds": float("nan")}, ["seeds", "nan", "finite"]),
+        ({"gpu": -1}, ["gpu", "-1", "how many cards"]),
+        ({"gpu": "1"}, ["gpu", "how many cards"]),
     ],
 )
 def test_mistakes_in_the_sweep_are_named(config, parts):

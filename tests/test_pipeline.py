@@ -13,7 +13,7 @@ import yaml
 
 from solvers.archive import ARCHIVE
 from solvers.record import FILES
-from tests.conftest import CATALOGUE, ROOT
+from tests.conftest import CATALOGUE, ROOT, copy_project
 from tests.conftest import PAPER_METHODS as METHODS
 from tests.test_archive import TRACKED
 from workflow.analysis.figures import FIGURES
@@ -21,7 +21,6 @@ from workflow.analysis.profiles import CURVES, PROFILES
 from workflow.analysis.tables import TABLES
 
 pytestmark = pytest.mark.pipeline
-COPIED = ("Snakefile", "config", "problems", "solvers", "workflow", "profiles")
 DIVERGING = "heat-0.11"
 SPECS = [CATALOGUE.resolve(*method, backend, scale="smoke") for method in METHODS for backend in ("jax", "torch")]
 USING = {
@@ -39,13 +38,7 @@ Snakemake = Callable[..., subprocess.CompletedProcess]
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory) -> Path:
     """A copy of the project in which the PINN of one experiment has a learning rate of 1e6."""
-    root = tmp_path_factory.mktemp("project")
-    for name in COPIED:
-        source = ROOT / name
-        ignore = shutil.ignore_patterns("__pycache__")
-        shutil.copytree(source, root / name, ignore=ignore) if source.is_dir() else shutil.copy(
-            source, root / name
-        )
+    root = copy_project(tmp_path_factory.mktemp("project"))
     path = root / f"config/experiments/{DIVERGING}.yaml"
     experiment = yaml.safe_load(path.read_text())
     experiment["scales"]["smoke"]["methods"] = {"pinn": {"optimizers": {"adam": {"learning_rate": 1.0e6}}}}

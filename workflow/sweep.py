@@ -19,7 +19,7 @@ from solvers.strict_yaml import check_plain, read_value, read_yaml
 __all__ = ["Sweep"]
 
 SOURCE = "config/config.yaml or --config"
-KEYS = ("scale", "seeds", "backends", "numerics", "experiments", "methods", "runs")
+KEYS = ("scale", "seeds", "backends", "numerics", "experiments", "methods", "runs", "gpu")
 RUNS = ("fresh", "archive")
 RUN_AXES = ("experiment", "method", "backend", "numerics", "seed")
 RESULTS = Path("results")
@@ -30,11 +30,12 @@ LONGEST_SEED = 18
 @dataclass(frozen=True)
 class Sweep:
     """All runs of one configuration, made by the pipeline or taken from the archive, and where their results and
-    reports stand."""
+    reports stand. ``gpu``: cards that a run takes."""
 
     scale: str
     specs: tuple[RunSpec, ...]
     archived: bool = False
+    gpu: int = 0
 
     @classmethod
     def from_config(
@@ -56,6 +57,7 @@ class Sweep:
         archived = _one("runs", config.get("runs", "fresh"), RUNS) == "archive"
         seeds = _seeds(config.get("seeds"), catalogue.scale(scale).seeds)
         experiments = _experiments(catalogue, config.get("experiments", "all"))
+        gpu = _cards(config.get("gpu", 0))
         chosen = {
             "backends": _names("backends", config.get("backends", "all"), backends.names()),
             "numerics": _names("numerics", config.get("numerics", "paper"), catalogue.names("numerics")),
@@ -64,7 +66,7 @@ class Sweep:
         if archived:
             chosen["seeds"] = None if config.get("seeds") is None else seeds
             return cls(scale, tuple(_archived(experiments, chosen, scale)), archived=True)
-        return cls(scale, tuple(_specs(catalogue, experiments, chosen, scale, seeds)))
+        return cls(scale, tuple(_specs(catalogue, experiments, chosen, scale, seeds)), gpu=gpu)
 
     @classmethod
     def from_command_line(cls, catalogue: Catalogue, assignments: Iterable[str] = ()) -> "Sweep":
@@ -205,3 +207,9 @@ def _seeds(value: Any, default: int) -> list[int]:
         f"must be a count of at least 1 (and at most {MOST_SEEDS}), or a list of different seeds such as [0,7]"
     )
     raise ConfigurationError(SOURCE, "seeds", value, problem)
+
+
+def _cards(value: Any) -> int:
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+        return value
+    raise ConfigurationError(SOURCE, "gpu", value, "must be how many cards a run takes: 0, 1, 2, ...")

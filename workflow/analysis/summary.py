@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pandera.pandas as pa
 
-from solvers.record import RunRecord, read_history, read_run
+from solvers.record import RunRecord, check_files, read_history, read_run
 
 __all__ = ["AXES", "SUMMARY", "TARGETS", "errors", "read_summary", "split", "summarise", "table_of"]
 
@@ -57,10 +57,16 @@ recorded iterate with a relative L2 error, on the history's grid, of 0.1 or less
 def summarise(folders: Iterable[Path]) -> pd.DataFrame:
     """The summary of the runs in ``folders``, in their order.
 
-    Raises :class:`solvers.record.RecordError` for a folder that holds no valid run.
+    Raises :class:`solvers.record.RecordError` for a folder that holds no valid run, or files that were changed.
     """
-    rows = [_row(read_run(folder), read_history(folder), folder) for folder in folders]
+    rows = [_row(_checked(folder), read_history(folder), folder) for folder in folders]
     return SUMMARY.validate(pd.DataFrame(rows, columns=list(SUMMARY.columns)))
+
+
+def _checked(folder: Path) -> RunRecord:
+    record = read_run(folder)
+    check_files(folder, record)
+    return record
 
 
 def read_summary(path: Path) -> pd.DataFrame:
@@ -91,9 +97,7 @@ def _row(record: RunRecord, history: pd.DataFrame, folder: Path) -> dict[str, An
     training = record.seconds.get("training", 0.0)
     return axes | {
         "status": record.status,
-        "rel_l2": _number(last.rel_l2),
-        "mean_absolute": _number(last.mean_absolute),
-        "maximum": _number(last.maximum),
+        **{name: _number(last and getattr(last, name)) for name in ("rel_l2", "mean_absolute", "maximum")},
         "best_rel_l2": _number(record.best.rel_l2 if record.best else None),
         "iterations": record.iterations,
         "function_evaluations": record.function_evaluations,

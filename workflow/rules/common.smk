@@ -1,5 +1,6 @@
 # The sweep and the names of its files; everything else asks these helpers.
 import re
+from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
@@ -53,6 +54,21 @@ def run_files(name, experiment=None):
 def identity(wildcards):
     """Specification and code of a run, as a param: a change of either makes the run again."""
     return SWEEP.identity(wildcards)
+
+
+def results_root(wildcards, output):
+    """The folder of all results: `results`, or where a storage plug-in, as on Kubernetes, has its files on a node."""
+    return Path(output[0]).parents[6]
+
+
+def minutes(wildcards):
+    """Time limit of one run where an executor knows limits: many times what the longest run took."""
+    return {"smoke": 10, "quick": 60}.get(wildcards.scale, 720)
+
+
+def cards():
+    """The gpu resource of a run. Not declared if it is 0: Kubernetes would take that for a wish, too."""
+    return {"gpu": SWEEP.gpu} if SWEEP.gpu else {}
 
 
 def tables():

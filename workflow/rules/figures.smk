@@ -9,6 +9,9 @@ rule figures:
         **figure_outputs(FIGURES),
     log:
         "logs/figures/{sweep}/{experiment}.log",
+    resources:
+        mem_mb=2000,
+        runtime=30,
     params:
         figures=FIGURES,
     message:

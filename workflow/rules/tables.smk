@@ -1,4 +1,8 @@
 # One table of all runs, then the tables made of it: all in one job, as reading and importing cost more than counting.
+# On a cluster they are made where Snakemake runs: a queue would take longer.
+localrules:
+    summary,
+    tables,
 
 
 rule summary:

@@ -1,4 +1,5 @@
-# One job is one run: the very command a person types.
+# One job is one run: the very command a person types. Its time limit is 57 seconds for each minute that the job
+# has: a run that takes longer ends by itself, with what it has reached, before an executor ends the job.
 
 
 rule train:
@@ -12,12 +13,16 @@ rule train:
         "logs/train/{scale}/{experiment}/{method}/{backend}/{numerics}/{seed}.log",
     threads: 1
     resources:
-        mem_mb=2000,
+        **cards(),
+        mem_mb=lambda wildcards, attempt: 2000 * attempt,
+        runtime=lambda wildcards, attempt: minutes(wildcards) * attempt,
     params:
         identity=identity,
+        results=results_root,
     message:
         "{wildcards.experiment} {wildcards.method} {wildcards.backend} {wildcards.numerics} seed {wildcards.seed}"
     shell:
         "python -m solvers run {wildcards.experiment} {wildcards.method}"
         " --backend {wildcards.backend} --numerics {wildcards.numerics}"
-        " --scale {wildcards.scale} --seed {wildcards.seed} > {log} 2>&1"
+        " --scale {wildcards.scale} --seed {wildcards.seed} --results {params.results}"
+        " --time-limit $(({resources.runtime} * 57)) > {log} 2>&1"
