@@ -15,6 +15,7 @@ import numpy as np
 from pydantic import ValidationError
 
 import problems
+from problems import ExactProblem
 from solvers import backends, optimizers
 from solvers.documents import Authors, Axes, Experiment, Layer, Method, Numerics, Scale, Stages
 from solvers.sampling import uniform_grid
@@ -243,8 +244,10 @@ def _inline(
 
 @cache
 def _largest_solution(name: str, parameters: tuple[tuple[str, float], ...]) -> float:
-    """The largest absolute value of the exact solution on a coarse grid, or NaN."""
+    """The largest absolute value of the exact solution on a coarse grid, or NaN; 0 for a problem that has none."""
     problem = problems.load(name, **dict(parameters))
+    if not isinstance(problem, ExactProblem):
+        return 0.0
     grid = uniform_grid(problem.lower, problem.upper, [COARSE] * problem.dimension)
     with np.errstate(all="ignore"):
         return float(np.abs(problem.solution(grid)).max())

@@ -18,6 +18,7 @@ from rich.console import Console
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 
+from solvers.checkpoint import FOLDER as CHECKPOINTS
 from solvers.fingerprint import fingerprint
 from solvers.progress import duration
 from solvers.provenance import spec_hash
@@ -88,7 +89,7 @@ def read_progress(folder: Path, now: datetime | None = None) -> Progress | None:
     A run is alive if its process exists (asked on the same machine only) and it wrote lately.
     """
     try:
-        data = json.loads((folder / ".checkpoint" / "progress.json").read_text(encoding="utf-8"))
+        data = json.loads((folder / CHECKPOINTS / "progress.json").read_text(encoding="utf-8"))
         updated = datetime.fromisoformat(data["updated"])
         updated = updated if updated.tzinfo else updated.replace(tzinfo=UTC)
         silent = ((now or datetime.now(UTC)) - updated).total_seconds()

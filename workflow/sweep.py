@@ -160,9 +160,9 @@ def _archived(experiments: Sequence[str], chosen: Mapping[str, Any], scale: str)
 def _experiments(catalogue: Catalogue, value: Any) -> list[str]:
     """Experiments by name; ``all`` are those of the paper."""
     names = catalogue.names("experiments")
-    if value == "all":
-        return [name for name in names if catalogue.experiment(name).in_paper]
-    return _names("experiments", value, names)
+    if value == "all" and (paper := [name for name in names if catalogue.experiment(name).in_paper]):
+        return paper
+    return _names("experiments", None if value == "all" else value, names)
 
 
 def _methods(catalogue: Catalogue, experiments: Sequence[str], value: Any) -> list[str]:
