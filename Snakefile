@@ -9,7 +9,6 @@ include: "workflow/rules/common.smk"
 include: "workflow/rules/train.smk"
 include: "workflow/rules/tables.smk"
 include: "workflow/rules/figures.smk"
-include: "workflow/rules/profiles.smk"
 include: "workflow/rules/page.smk"
 
 
@@ -18,5 +17,4 @@ rule all:
     input:
         tables(),
         figures(),
-        profiles(),
         page=f"reports/{SWEEP.name}/index.html",

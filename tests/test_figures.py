@@ -45,7 +45,7 @@ def test_the_pointwise_residual_is_that_of_the_backends(method, tmp_path):
         {f"last/{k}": v for k, v in unflatten(theta, model.shapes).items()}, tmp_path / "weights.safetensors"
     )
     points = np.random.default_rng(0).uniform(problem.lower, problem.upper, (60, problem.dimension))
-    residual = figures.pointwise_residual(tmp_path, spec, points)
+    residual = figures.pointwise_residual(tmp_path, spec, problem, points)
     terms = build_terms([Piece("residual", problem.residual, points)])
     rule = smoke_spec(("heat-0.3", "pinn"), "torch").build_balancing()
     (term,), _ = backends.load("torch")(model, terms, rule, "float64").terms_and_gradients(theta)

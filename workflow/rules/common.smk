@@ -32,10 +32,18 @@ TABLES = (
     "conclusions",
     "stages",
 )
-FIGURES = ("errors", "losses", "balance", "fields", "residuals")
+FIGURES = (
+    "errors",
+    "losses",
+    "balance",
+    "fields",
+    "residuals",
+    "targets",
+    "trajectories",
+    "partings",
+)
 GROUP_FIGURES = ("subdomains",)
-CURVES = ("targets", "trajectories", "partings")
-PROFILES = ("profiles-evaluations", "profiles-seconds")
+SUMMARY_FIGURES = ("overview", "profiles-evaluations", "profiles-seconds")
 
 
 wildcard_constraints:
@@ -92,7 +100,7 @@ def table_output(name, suffix):
 
 def names_of_figures(experiment):
     grouped = GROUP_FIGURES if SWEEP.grouped(experiment) else ()
-    return FIGURES + grouped + CURVES
+    return FIGURES + grouped
 
 
 def figures():
@@ -105,49 +113,27 @@ def figures():
     return expand(
         "reports/{sweep}/figures/{figure}.{suffix}",
         sweep=SWEEP.name,
-        figure=["overview", *names],
+        figure=[*SUMMARY_FIGURES, *names],
         suffix=("pdf", "png", "csv"),
     )
 
 
-def profiles():
-    return expand(
-        "reports/{sweep}/figures/{figure}.{suffix}",
-        sweep=SWEEP.name,
-        figure=PROFILES,
-        suffix=("pdf", "png", "csv"),
-    )
-
-
-def profile_output(name, suffix):
-    """A figure of all experiments; the PNG goes into Snakemake's report."""
-    path = f"reports/{{sweep}}/figures/{name}.{suffix}"
-    if suffix != "png":
-        return path
-    labels = {"experiment": "all", "figure": name}
-    return report(
-        path, caption="../report/profiles.rst", category="Figures", labels=labels
-    )
-
-
-def figure_outputs(names):
+def figure_outputs(names, folder, experiment):
     """Three files for each figure; the PNG goes into Snakemake's report."""
-    path = "reports/{sweep}/figures/{experiment}/"
-    files = {
-        f"{name}_{suffix}": f"{path}{name}.{suffix}"
+    return {
+        f"{name}_{suffix}": figure_output(f"{folder}/{name}.{suffix}", name, experiment)
         for name in names
-        for suffix in ("pdf", "csv")
-    }
-    return files | {
-        f"{name}_png": reported_figure(f"{path}{name}.png", name) for name in names
+        for suffix in ("pdf", "png", "csv")
     }
 
 
-def reported_figure(path, name):
+def figure_output(path, name, experiment):
+    if not path.endswith(".png"):
+        return path
     return report(
         path,
-        caption=f"../report/{name}.rst",
+        caption=f"../report/{name.partition('-')[0]}.rst",
         category="Figures",
-        subcategory="{experiment}",
-        labels={"experiment": "{experiment}", "figure": name},
+        subcategory=experiment,
+        labels={"experiment": experiment, "figure": name},
     )

@@ -6,7 +6,9 @@ rule figures:
     input:
         runs=lambda wildcards: run_files("run.json", wildcards.experiment),
     output:
-        **figure_outputs(FIGURES),
+        **figure_outputs(
+            FIGURES, "reports/{sweep}/figures/{experiment}", "{experiment}"
+        ),
     log:
         "logs/figures/{sweep}/{experiment}.log",
     resources:
@@ -24,7 +26,9 @@ rule group_figures:
     input:
         runs=lambda wildcards: run_files("run.json", wildcards.experiment),
     output:
-        **figure_outputs(GROUP_FIGURES),
+        **figure_outputs(
+            GROUP_FIGURES, "reports/{sweep}/figures/{experiment}", "{experiment}"
+        ),
     log:
         "logs/figures/{sweep}/{experiment}-groups.log",
     params:
@@ -35,21 +39,14 @@ rule group_figures:
         "../scripts/figures.py"
 
 
-rule overview:
+rule summary_figures:
     input:
         summary=rules.summary.output.csv,
     output:
-        pdf="reports/{sweep}/figures/overview.pdf",
-        png=report(
-            "reports/{sweep}/figures/overview.png",
-            caption="../report/overview.rst",
-            category="Figures",
-            labels={"experiment": "all", "figure": "overview"},
-        ),
-        csv="reports/{sweep}/figures/overview.csv",
+        **figure_outputs(SUMMARY_FIGURES, "reports/{sweep}/figures", "all"),
     log:
-        "logs/figures/{sweep}/overview.log",
+        "logs/figures/{sweep}.log",
     message:
-        "all runs beside the authors' numbers"
+        "figures of all runs"
     script:
-        "../scripts/overview.py"
+        "../scripts/summary_figures.py"

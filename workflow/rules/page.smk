@@ -5,7 +5,7 @@ rule page:
     input:
         summary=rules.summary.output.csv,
         tables=[path for path in tables() if path.endswith(".csv")],
-        figures=[path for path in figures() + profiles() if path.endswith(".png")],
+        figures=[path for path in figures() if path.endswith(".png")],
         templates=[
             f"workflow/templates/page.{part}" for part in ("html.j2", "css", "js")
         ],

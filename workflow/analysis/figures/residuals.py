@@ -8,6 +8,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from safetensors.numpy import load_file
 
+from problems.base import Problem
 from solvers.jets import numpy_ops
 from solvers.run import build_model
 from solvers.sampling import uniform_grid
@@ -30,9 +31,10 @@ def has_weights(run: Run) -> bool:
     return (run.folder / WEIGHTS).exists()
 
 
-def pointwise_residual(folder: Path, spec: RunSpec, points: np.ndarray) -> np.ndarray:
-    """operator(u) - forcing of the last iterate saved in ``folder`` at ``points`` (N, d): (N,), in float64."""
-    problem = spec.build_problem()
+def pointwise_residual(folder: Path, spec: RunSpec, problem: Problem, points: np.ndarray) -> np.ndarray:
+    """operator(u) - forcing of the last iterate saved in ``folder`` at ``points`` (N, d): (N,), in float64.
+
+    ``problem`` is that of ``spec``; it compiles its functions once for all runs."""
     model = build_model(spec, problem)
     saved = load_file(folder / WEIGHTS)
     parameters = {name: saved[f"last/{name}"].astype(float) for name in model.shapes}
@@ -62,7 +64,9 @@ def _computed(shown: Sequence[Run]) -> tuple[dict[str, np.ndarray], dict[str, np
     ends = zip(problem.coordinates, problem.lower, problem.upper, shape, strict=True)
     axes = {name: np.linspace(low, high, count) for name, low, high, count in ends}
     forcing = {FORCING: problem.residual.target(points)}
-    values = forcing | {run.label: pointwise_residual(run.folder, run.record.spec, points) for run in shown}
+    values = forcing | {
+        run.label: pointwise_residual(run.folder, run.record.spec, problem, points) for run in shown
+    }
     return axes, {name: np.abs(array).reshape(shape) for name, array in values.items()}
 
 
@@ -95,7 +99,7 @@ def _maps(shown: Sequence[Run], axes: dict[str, np.ndarray], values: dict[str, n
     }
     columns = min(ACROSS, len(titles))
     scale = error_scale(list(values.values()), DECADES)
-    figure, grid = panels(-(-len(titles) // columns), columns, 1.8, sharex=True, sharey=True)
+    figure, grid = panels(-(-len(titles) // columns), columns, 1.8)
     for axis, (title, field) in zip(hide_unused(grid, len(titles)), titles.items(), strict=True):
         mesh = show_map(axis, axes, field, scale, "magma", title)
     figure.colorbar(mesh, ax=grid, label="|residual|", shrink=0.8, aspect=30, pad=0.01, extend="both")

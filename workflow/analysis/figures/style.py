@@ -50,14 +50,8 @@ def styles(runs: Sequence[Run]) -> dict[str, Any]:
 
 def panels(rows: int, columns: int, height: float, **options: Any) -> tuple[Figure, np.ndarray]:
     """A figure of the common width with ``rows x columns`` axes, ``height`` inches a row; at least one axis."""
-    return plt.subplots(
-        max(rows, 1),
-        max(columns, 1),
-        figsize=(WIDTH, height * max(rows, 1)),
-        squeeze=False,
-        layout="constrained",
-        **options,
-    )
+    figure = Figure(figsize=(WIDTH, height * max(rows, 1)), layout="constrained")
+    return figure, figure.subplots(max(rows, 1), max(columns, 1), squeeze=False, **options)
 
 
 def legend(figure: Figure, coloured: Mapping[str, Any], styled: Mapping[str, Any] | None = None) -> None:
