@@ -21,7 +21,10 @@ from solvers.strict_yaml import read_value
 from tests.conftest import BACKENDS, METHODS, ROOT
 from workflow.sweep import KEYS, Sweep
 
-FILES = sorted(path.relative_to(ROOT / "config") for path in (ROOT / "config").glob("*/*.yaml"))
+KINDS = ("experiments", "numerics", "scales")
+FILES = sorted(
+    path.relative_to(ROOT / "config") for kind in KINDS for path in (ROOT / "config" / kind).glob("*.yaml")
+)
 JUNK: list[Any] = [
     None, True, False, -1, 0, 1, 10**12, 10**30, -2.5, 1e300, float("inf"), float("nan"), "", "junk", "1e-3",
     "a\nb", "naïve ☃", [], [1], ["junk"], [[]], {}, {"junk": 1}, {"name": "junk"}, [{"junk": [1, {"x": None}]}],

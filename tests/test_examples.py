@@ -12,8 +12,7 @@ import pytest
 import yaml
 
 from solvers.configuration import merge
-from tests.conftest import BACKENDS, CATALOGUE, ROOT
-from tests.test_pipeline import COPIED
+from tests.conftest import BACKENDS, CATALOGUE, COPIED, ROOT
 
 pytestmark = pytest.mark.pipeline
 BLOCK = re.compile(r"^```(?:python|yaml)\n# (\S+)\n(.*?)^```$", re.M | re.S)
