@@ -75,7 +75,7 @@ def first_problem(error: ValidationError, data: Any) -> tuple[str, Any, str]:
     if isinstance(cause, KeyProblem):
         return ".".join(filter(None, [*where, cause.key])), cause.value, cause.problem
     value = None if isinstance(first["input"], dict) else first["input"]
-    problem = str(cause) if cause else _WORDS.get(first["type"], first["msg"])
+    problem = str(cause) if cause else _WORDS.get(first["type"], first["msg"].replace(" after validation", ""))
     return ".".join(where), value, problem + hint(first["type"], first["input"])
 
 
@@ -93,7 +93,7 @@ def hint(kind: str, value: Any) -> str:
     """How to write what was probably meant: YAML 1.1 reads ``1e-3`` as text and ``2024`` as a number."""
     if kind == "missing":
         return ""
-    if value is None or isinstance(value, dict):
+    if value is None or (isinstance(value, dict) and kind.endswith("_type")):
         return f"; {'nothing' if value is None else 'a mapping'} is given"
     if kind.startswith(("int", "float")) and isinstance(value, str | float):
         return _number_hint(value, whole=kind.startswith("int"))
