@@ -34,14 +34,20 @@ PAPER_METHODS = [method for method in METHODS if CATALOGUE.experiment(method[0])
 COPIED = ("Snakefile", "config", "problems", "solvers", "workflow", "profiles")
 
 
-def copy_project(root: Path) -> Path:
-    """A copy of all that the pipeline needs, for tests that change it."""
+def copy_project(root: Path, checkpoint_interval: float | None = None) -> Path:
+    """A copy of all that the pipeline needs, for tests that change it; its runs make checkpoints every so many
+    seconds."""
     for name in COPIED:
         source = ROOT / name
         if source.is_dir():
             shutil.copytree(source, root / name, ignore=shutil.ignore_patterns("__pycache__"))
         else:
             shutil.copy(source, root / name)
+    if checkpoint_interval is not None:
+        rule = root / "workflow/rules/train.smk"
+        before, option, after = rule.read_text().partition(" --time-limit")
+        assert option
+        rule.write_text(f"{before} --checkpoint-interval {checkpoint_interval}{option}{after}")
     return root
 
 
