@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pandera.pandas as pa
 
-from solvers.record import RunRecord, check_files, read_history, read_run
+from solvers.record import RecordError, RunRecord, check_files, read_history, read_run
 
 __all__ = ["AXES", "SUMMARY", "TARGETS", "errors", "read_summary", "split", "summarise", "table_of"]
 
@@ -57,9 +57,17 @@ recorded iterate with a relative L2 error, on the history's grid, of 0.1 or less
 def summarise(folders: Iterable[Path]) -> pd.DataFrame:
     """The summary of the runs in ``folders``, in their order.
 
-    Raises :class:`solvers.record.RecordError` for a folder that holds no valid run, or files that were changed.
+    Raises :class:`solvers.record.RecordError` that names every folder that holds no valid run, or changed files.
     """
-    rows = [_row(_checked(folder), read_history(folder), folder) for folder in folders]
+    rows, damaged = [], []
+    for folder in folders:
+        try:
+            rows.append(_row(_checked(folder), read_history(folder), folder))
+        except RecordError as error:
+            damaged.append(str(error))
+    if damaged:
+        hint = "remove their folders and start the pipeline again: it makes them anew"
+        raise RecordError("\n".join([*damaged, f"damaged runs: {len(damaged)}; {hint}"]))
     return SUMMARY.validate(pd.DataFrame(rows, columns=list(SUMMARY.columns)))
 
 
