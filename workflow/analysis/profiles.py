@@ -140,14 +140,17 @@ def draw_partings(runs: Sequence[Run]) -> tuple[Figure, pd.DataFrame]:
     if not tables:
         return _message("nothing to compare: no seed was run on two backends"), pd.DataFrame(columns=columns)
     table = pd.concat(tables, ignore_index=True)
+    apart = table[table.difference > 0]
+    if apart.empty:
+        return _message("the objectives of the two backends are the same throughout"), table
     grid = sns.relplot(
-        table[table.difference > 0],
+        apart,
         x="iteration",
         y="difference",
         hue="numerics",
         style="backends" if table.backends.nunique() > 1 else None,
         col="method",
-        col_wrap=min(2, table.method.nunique()),
+        col_wrap=min(2, apart.method.nunique()),
         kind="line",
         estimator=None,
         sort=False,

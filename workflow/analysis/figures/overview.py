@@ -42,18 +42,12 @@ def draw_overview(summary: pd.DataFrame, catalogue: Catalogue) -> tuple[Figure, 
     hues = colours(sorted(set(table.backend)))
     shapes = dict(zip(dict.fromkeys(table.numerics), MARKERS, strict=False))
     for i, (backend, numerics) in enumerate(series):
-        rows = ((table.backend == backend) & (table.numerics == numerics)).to_numpy()
         shift = 0.5 * ((i + 0.5) / len(series) - 0.5)
-        error = table.rel_l2[rows].fillna(edge).clip(upper=edge)
-        axis.scatter(
-            error,
-            places[rows] + shift,
-            s=14,
-            color=hues[backend],
-            marker=shapes[numerics],
-            alpha=0.8,
-            linewidths=0,
-        )
+        own = (table.backend == backend) & (table.numerics == numerics)
+        for done, look in ((True, {"marker": shapes[numerics], "linewidths": 0}), (False, {"marker": "x"})):
+            rows = (own & ((table.status == "finished") == done)).to_numpy()
+            error = table.rel_l2[rows].fillna(edge).clip(upper=edge)
+            axis.scatter(error, places[rows] + shift, s=14, color=hues[backend], alpha=0.8, **look)
     axis.scatter(table.authors, places, marker="|", s=90, color="black", linewidths=1.6, zorder=3)
     _label(axis, lines)
     handles = [Line2D([], [], marker=shapes[n], color=hues[b], linestyle="", label=f"{b}, {n}") for b, n in series]
