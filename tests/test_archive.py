@@ -66,9 +66,13 @@ def test_long_histories_and_large_weights_are_thinned(tmp_path):
     target = archive_run(folder, tmp_path / "archive")
     assert not (target / "weights.safetensors").exists()
     assert any("weights: all" in text for text in verify(target).left_out)
+    assert summarise([target]).status.item() == "finished"
     assert len(read_history(target)) < 250 < len(read_history(folder))
     assert set(read_history(target).stage) == set(read_history(folder).stage)
     assert sum(path.stat().st_size for path in target.iterdir()) < MOST_BYTES
+    (target / "fields.npz").unlink()
+    with pytest.raises(RecordError, match=r"fields\.npz: is not the file that was archived"):
+        summarise([target])
 
 
 def test_a_diverged_run_may_be_archived(tmp_path):

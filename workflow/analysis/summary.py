@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pandera.pandas as pa
 
+from solvers.archive import verify
 from solvers.record import RecordError, RunRecord, check_files, read_history, read_run
 
 __all__ = ["AXES", "SUMMARY", "TARGETS", "errors", "read_summary", "split", "summarise", "table_of"]
@@ -73,8 +74,15 @@ def summarise(folders: Iterable[Path]) -> pd.DataFrame:
 
 def _checked(folder: Path) -> RunRecord:
     record = read_run(folder)
-    check_files(folder, record)
+    if _source(folder) == "archive":
+        verify(folder)  # it knows what was left out of it
+    else:
+        check_files(folder, record)
     return record
+
+
+def _source(folder: Path) -> str:
+    return "archive" if (folder / "archive.json").exists() else "fresh"
 
 
 def read_summary(path: Path) -> pd.DataFrame:
@@ -127,7 +135,7 @@ def _row(record: RunRecord, history: pd.DataFrame, folder: Path) -> dict[str, An
         "spec_hash": record.provenance.spec_hash,
         "command": record.command,
         "folder": str(folder),
-        "source": "archive" if (folder / "archive.json").exists() else "fresh",
+        "source": _source(folder),
     }
 
 
