@@ -11,7 +11,7 @@ CONFIG ?=
 ARGS   ?=
 RUN    := PATH="$(abspath $(BIN)):$$PATH"
 
-.PHONY: reproduce test benchmark lint lock schemas clean
+.PHONY: reproduce test benchmark lint lock schemas readme clean
 .DEFAULT_GOAL := reproduce
 
 .venv/installed: requirements.txt pyproject.toml
@@ -54,6 +54,10 @@ lock: .venv/installed
 # The JSON schema of run.json, for readers in other languages.
 schemas: .venv/installed
 	$(RUN) python -m solvers schema > workflow/schemas/run.schema.json
+
+# The tables and figures of README.md, from the archived runs; a test fails when they are not these.
+readme: .venv/installed
+	$(RUN) python -m workflow.readme
 
 clean:
 	rm -rf .venv .snakemake *.egg-info
