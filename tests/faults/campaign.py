@@ -84,13 +84,13 @@ class Campaign:
             )
         outcome = Outcome()
         draw = random.Random(self.seed)
-        shutil.rmtree(trees[1] / "results", ignore_errors=True)
         while True:
             self._disturbed(trees[1], draw, outcome)
             compare(trees[0] / "results", trees[1] / "results", outcome)
             if outcome.kills.total() >= self.kills:
                 return outcome
-            shutil.rmtree(trees[1] / "results")
+            for name in ("results", "reports"):  # Snakemake makes nothing anew for a table that is there
+                shutil.rmtree(trees[1] / name)
 
     def _snakemake(self, tree: Path) -> subprocess.Popen:
         environment = os.environ | {

@@ -67,7 +67,9 @@ def summarise(folders: Iterable[Path]) -> pd.DataFrame:
         except RecordError as error:
             damaged.append(str(error))
     if damaged:
-        hint = "remove their folders and start the pipeline again: it makes them anew"
+        hint = (
+            "remove their folders and start the pipeline again: it makes them anew, but for those of the archive"
+        )
         raise RecordError("\n".join([*damaged, f"damaged runs: {len(damaged)}; {hint}"]))
     return SUMMARY.validate(pd.DataFrame(rows, columns=list(SUMMARY.columns)))
 
