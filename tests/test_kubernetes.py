@@ -58,7 +58,7 @@ def test_pods_make_the_results(tmp_path: Path):
     containers = [cluster.container(job) for job in cluster.submitted]
     assert (
         len(containers) == 3
-    )  # two trainings, the figures of one experiment; tables are made by Snakemake itself
+    )  # two trainings, the figures of one experiment; the rest is made by Snakemake itself
     assert {container["image"] for container in containers} == {chosen["container-image"]}
     cards = [container["resources"]["requests"].get("nvidia.com/gpu") for container in containers]
     assert sorted(cards, key=str) == ["1", "1", None]

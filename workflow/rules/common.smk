@@ -59,6 +59,13 @@ def run_files(name, experiment=None):
     return ancient(files) if SWEEP.archived else files
 
 
+def other_files(experiment=None):
+    """The other files of the same runs; a run leaves them all, but an archived one may have been thinned."""
+    names = [name for name in FILES if name != "run.json"]
+    files = [path for name in names for path in run_files(name, experiment)]
+    return [path for path in files if not SWEEP.archived or Path(path).exists()]
+
+
 def identity(wildcards):
     """Specification and code of a run, as a param: a change of either makes the run again."""
     return SWEEP.identity(wildcards)

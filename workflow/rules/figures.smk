@@ -1,10 +1,10 @@
-# All figures of one experiment in one job: importing the plotting library costs more than drawing. A run's other
-# files are written before its run.json, and one that failed may lack them; so run.json stands for them all.
+# All figures of one experiment in one job: importing the plotting library costs more than drawing.
 
 
 rule figures:
     input:
         runs=lambda wildcards: run_files("run.json", wildcards.experiment),
+        others=lambda wildcards: other_files(wildcards.experiment),
     output:
         **figure_outputs(
             FIGURES, "reports/{sweep}/figures/{experiment}", "{experiment}"
@@ -25,6 +25,7 @@ rule figures:
 rule group_figures:
     input:
         runs=lambda wildcards: run_files("run.json", wildcards.experiment),
+        others=lambda wildcards: other_files(wildcards.experiment),
     output:
         **figure_outputs(
             GROUP_FIGURES, "reports/{sweep}/figures/{experiment}", "{experiment}"

@@ -6,9 +6,9 @@ rule page:
         summary=rules.summary.output.csv,
         tables=[path for path in tables() if path.endswith(".csv")],
         figures=[path for path in figures() if path.endswith(".png")],
-        templates=[
-            f"workflow/templates/page.{part}" for part in ("html.j2", "css", "js")
-        ],
+        templates=local(
+            [f"workflow/templates/page.{part}" for part in ("html.j2", "css", "js")]
+        ),
     output:
         page="reports/{sweep}/index.html",
     log:

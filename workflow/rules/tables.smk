@@ -1,14 +1,16 @@
 # One table of all runs, then the tables made of it: all in one job, as reading and importing cost more than counting.
-# On a cluster they are made where Snakemake runs: a queue would take longer.
+# On a cluster these, what is drawn of them, and the page are made where Snakemake runs: a queue would take longer.
 localrules:
     summary,
     tables,
+    summary_figures,
+    page,
 
 
 rule summary:
     input:
         runs=run_files("run.json"),
-        histories=run_files("history.parquet"),
+        others=other_files(),
     output:
         csv=report(
             "reports/{sweep}/summary.csv",
@@ -27,7 +29,7 @@ rule summary:
 rule tables:
     input:
         summary=rules.summary.output.csv,
-        manifest="config/paper/manifest.yaml",
+        manifest=local("config/paper/manifest.yaml"),
     output:
         **{
             f"{name}_{suffix}": table_output(name, suffix)
