@@ -40,7 +40,7 @@ log = logging.getLogger(__name__)
 class Checkpoints:
     """The checkpoint of the run in ``folder``.
 
-    ``identity`` is what must be the same for a checkpoint to be used: specification, code, versions, machine.
+    ``identity`` is what must be the same for a checkpoint to be used: specification, code, versions, device.
     """
 
     def __init__(self, folder: Path, identity: Mapping[str, str], interval: float = INTERVAL):
@@ -55,17 +55,17 @@ class Checkpoints:
             return None
         try:
             with safe_open(self.path, framework="np") as file:
-                found = json.loads(file.metadata()["state"])
+                state = json.loads(file.metadata()["state"])
+                made_by, data = dict(state["identity"]), state["data"]
                 arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118, not a mapping
         except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
             log.warning("%s: not a readable checkpoint, not used: %s", self.path, error)
             return None
         for name, wanted in self.identity.items():
-            if found["identity"].get(name) != wanted:
-                was = found["identity"].get(name)
+            if (was := made_by.get(name)) != wanted:
                 log.warning("%s: checkpoint of another %s, not used: %s, now %s", self.path, name, was, wanted)
                 return None
-        return Snapshot(found["data"], arrays)
+        return Snapshot(data, arrays)
 
     def due(self) -> bool:
         """Whether the interval has passed since the last checkpoint."""

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from safetensors.numpy import load_file
+from safetensors.numpy import load_file, save
 
 from solvers import backends, checkpoint
 from solvers.checkpoint import Checkpoints, sole_writer
@@ -142,7 +142,10 @@ def test_a_checkpoint_of_other_code_is_not_used(tmp_path, caplog):
     assert "checkpoint of another code, not used: a, now b" in caplog.text
 
 
-@pytest.mark.parametrize("damage", [b"", b"{}", None], ids=["empty", "text", "truncated"])
+FOREIGN = [save({"theta": np.zeros(2)}, metadata=data) for data in ({}, {"state": "[]"}, {"state": "{}"})]
+
+
+@pytest.mark.parametrize("damage", [b"", b"{}", None, *FOREIGN])
 def test_a_damaged_checkpoint_is_not_used(tmp_path, caplog, damage):
     checkpoints = Checkpoints(tmp_path, {"code": "a"})
     checkpoints.save(snapshot())
