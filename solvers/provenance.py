@@ -22,13 +22,15 @@ _PACKAGES = ("numpy", "scipy", "sympy", "pandas", "pyarrow", "safetensors")
 
 
 class Machine(StrictModel):
-    """The machine of a run."""
+    """The machine of a run; ``matrix_products`` is the framework's word for the precision of those of float32
+    (``highest``: float32 throughout, no TF32), None in records that are older than this field."""
 
     system: str
     processor: str
     cores: int
     memory_bytes: int
     device: str
+    matrix_products: str | None = None
     pinned_core: int | None
 
 
@@ -59,8 +61,9 @@ def text_hash(data: Mapping[str, Any]) -> str:
 def provenance(
     spec: RunSpec, description: dict[str, str], pinned_core: int | None, started: str, finished: str
 ) -> Provenance:
-    """The provenance of a run by a backend that describes itself with versions and a ``device``."""
-    frameworks = {name: version for name, version in description.items() if name != "device"}
+    """The provenance of a run by a backend that describes itself with versions, a ``device`` and the precision of
+    its ``matrix_products``."""
+    frameworks = {n: version for n, version in description.items() if n not in ("device", "matrix_products")}
     commit, changed = _git()
     return Provenance(
         versions={"python": platform.python_version()} | frameworks | {p: metadata.version(p) for p in _PACKAGES},
@@ -70,6 +73,7 @@ def provenance(
             cores=psutil.cpu_count() or 0,
             memory_bytes=psutil.virtual_memory().total,
             device=description["device"],
+            matrix_products=description.get("matrix_products"),
             pinned_core=pinned_core,
         ),
         commit=commit,

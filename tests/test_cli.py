@@ -46,6 +46,7 @@ def test_run_writes_where_the_pipeline_does(tmp_path):
     assert "residual" in done.stderr and "iteration" in done.stderr
     record = read_run(tmp_path / "smoke/heat-0.15@problem.epsilon=0.2/mmpinn/jax/paper/3")
     assert record.spec.problem == {"name": "heat", "epsilon": 0.2}
+    assert record.provenance.machine.matrix_products == "highest"
     if hasattr(os, "sched_setaffinity"):
         assert record.provenance.machine.pinned_core in os.sched_getaffinity(0) | {None}
 

@@ -190,4 +190,4 @@ class Backend(ABC):
     @property
     @abstractmethod
     def description(self) -> dict[str, str]:
-        """Version of the framework and the device, for the run's record."""
+        """For the run's record: versions, the ``device``, and the precision of float32 ``matrix_products``."""

@@ -350,9 +350,10 @@ class JaxBackend(Backend):
 
     @property
     def description(self) -> dict[str, str]:
-        """Versions of JAX and optax, and the device."""
-        device = jax.devices()[0]
-        return {"jax": jax.__version__, "optax": optax.__version__, "device": device.device_kind}
+        """Versions of JAX and optax, the device, and the precision of its matrix products in float32."""
+        versions = {"jax": jax.__version__, "optax": optax.__version__}
+        device, precision = jax.devices()[0].device_kind, jax.config.jax_default_matmul_precision
+        return versions | {"device": device, "matrix_products": precision}
 
 
 def _pairs(one: Any, other: Any) -> list[tuple[Any, Any]]:

@@ -296,9 +296,10 @@ class TorchBackend(Backend):
 
     @property
     def description(self) -> dict[str, str]:
-        """Version of torch and the device."""
+        """Version of torch, the device, and the precision of its matrix products in float32."""
         name = torch.cuda.get_device_name() if self.device.type == "cuda" else "cpu"
-        return {"torch": torch.__version__, "device": name}
+        precision = torch.get_float32_matmul_precision()
+        return {"torch": torch.__version__, "device": name, "matrix_products": precision}
 
 
 def _norms(gradients: Tensor) -> Tensor:
