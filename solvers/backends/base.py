@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from solvers.balancing.base import Balancing
+from solvers.balancing.base import TINY, Balancing
 from solvers.networks.base import parameter_count
 from solvers.stopwatch import Stopwatch
 from solvers.terms import Model, Term
@@ -20,7 +20,6 @@ from solvers.terms import Model, Term
 __all__ = ["AdamOptions", "Backend", "Batches", "Evaluation", "LbfgsOptions", "LbfgsStep", "Trace"]
 
 Batches = list[list[dict[str, np.ndarray]]]
-TINY = 1e-30  # keeps the ratio of two terms defined where both are zero
 
 
 @dataclass(frozen=True)
