@@ -14,6 +14,8 @@ first derivatives in the quadratic form travel as channels of their own. Orders 
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import reduce
+from operator import add
 from typing import Any
 
 import numpy as np
@@ -129,12 +131,22 @@ class Jet:
         """The jet of z @ weight."""
         return Jet(self.value @ weight, tuple(part @ weight for part in self.parts), self.layout)
 
-    def columns(self, chosen: Sequence[int]) -> "Jet":
-        """The jet of some columns of z."""
-        if list(chosen) == list(range(self.value.shape[1])):
+    def coordinates(self, axes: Sequence[int]) -> "Jet":
+        """The jet of some of the coordinates, from that of all; channels that vanish on functions of these alone
+        are left out."""
+        layout, kept = _restricted(self.layout, axes)
+        axes = np.asarray(axes)
+        return Jet(self.value[:, axes], tuple(self.parts[k][:, axes] for k in kept), layout)
+
+    def within(self, layout: Layout) -> "Jet":
+        """The same jet with all channels of ``layout``; those that were left out are zero."""
+        if self.layout == layout:
             return self
-        chosen = np.asarray(chosen)
-        return Jet(self.value[:, chosen], tuple(part[:, chosen] for part in self.parts), self.layout)
+        own, zero = self._by_name(), 0 * self.value
+        return Jet(self.value, tuple(own.get(channel.name, zero) for channel in layout), layout)
+
+    def _by_name(self) -> dict[str, Any]:
+        return {channel.name: part for channel, part in zip(self.layout, self.parts, strict=True)}
 
     def __add__(self, other: "Jet") -> "Jet":
         parts = tuple(a + b for a, b in zip(self.parts, other.parts, strict=True))
@@ -145,15 +157,23 @@ class Jet:
         return Jet(self.value - other.value, parts, self.layout)
 
     def __mul__(self, other: "Jet") -> "Jet":
-        """The product rule: D(fg) = f Dg + g Df + sum_ij a_ij (f_i g_j + f_j g_i)."""
+        """The jet of the element-wise product, of two jets with the same channels."""
+        return self.times(other, self.layout)
+
+    def times(self, other: "Jet", layout: Layout) -> "Jet":
+        """The jet of the element-wise product with all channels of ``layout``, which either factor may lack:
+        D(fg) = f Dg + g Df + sum_ij a_ij (f_i g_j + f_j g_i)."""
+        mine, theirs = self._by_name(), other._by_name()
         parts = []
-        for k, channel in enumerate(self.layout):
-            total = self.value * other.parts[k] + other.value * self.parts[k]
+        for channel in layout:
+            addends = [self.value * theirs[channel.name]] if channel.name in theirs else []
+            addends += [other.value * mine[channel.name]] if channel.name in mine else []
             for i, j, coefficient in channel.quadratic:
-                cross = self.parts[i] * other.parts[j] + self.parts[j] * other.parts[i]
-                total = total + coefficient * cross
-            parts.append(total)
-        return Jet(self.value * other.value, tuple(parts), self.layout)
+                pairs = (layout[i].name, layout[j].name), (layout[j].name, layout[i].name)
+                cross = [mine[a] * theirs[b] for a, b in pairs if a in mine and b in theirs]
+                addends += [coefficient * reduce(add, cross)] if cross else []
+            parts.append(reduce(add, addends) if addends else 0 * self.value)
+        return Jet(self.value * other.value, tuple(parts), layout)
 
     def sines(self, ops: Ops) -> "Jet":
         """The jet of [sin z, cos z], twice as wide."""
@@ -178,8 +198,26 @@ class Jet:
         return {"": self.value[:, 0]} | {c.name: p[:, 0] for c, p in zip(self.layout, self.parts, strict=True)}
 
 
+def _restricted(layout: Layout, axes: Sequence[int]) -> tuple[Layout, tuple[int, ...]]:
+    """The channels of functions of the coordinates ``axes`` alone that do not vanish, and their old positions."""
+    position: dict[int, int] = {}
+    for k, channel in enumerate(layout):
+        if any(i in axes for i, _ in channel.first) or any(
+            i in position and j in position for i, j, _ in channel.quadratic
+        ):
+            position[k] = len(position)
+
+    def restricted(channel: Channel) -> Channel:
+        first = tuple((i, b) for i, b in channel.first if i in axes)
+        form = channel.quadratic
+        kept = tuple((position[i], position[j], a) for i, j, a in form if i in position and j in position)
+        return Channel(channel.name, first, kept)
+
+    return tuple(restricted(layout[k]) for k in position), tuple(position)
+
+
 def join(jets: Sequence[Jet], ops: Ops) -> Jet:
-    """The jet of several z side by side."""
+    """The jet of several z side by side, all with the same channels."""
     rows = len(jets[0].value)
     parts = zip(*(jet.parts for jet in jets), strict=True)
     joined = tuple(ops.join([ops.widen(part, rows) for part in same]) for same in parts)

@@ -108,13 +108,19 @@ class Model:
         """Arrays (N, 1 + C) that the trial function needs at ``points`` (N, d)."""
         return self.trial.arrays(points, layout) if self.trial else {}
 
+    def features(self, points: Any, layout: Layout, given: Mapping[str, Any], ops: Ops) -> tuple[Jet, ...]:
+        """What the network makes of ``points`` (n, d) whatever its parameters are; ``given`` holds
+        :meth:`constants` as arrays of ``ops``."""
+        inputs = coordinate_jet(points, given["shift"], given["scale"], layout, given["rows"])
+        return self.network.features({name: given[name] for name in self.frozen}, inputs, ops)
+
     def output(
         self, points: Any, layout: Layout, parameters: Mapping[str, Any], given: Mapping[str, Any], ops: Ops
     ) -> Jet:
-        """The jet of the network's output N (n, 1); ``given`` holds :meth:`constants` as arrays of ``ops``."""
-        inputs = coordinate_jet(points, given["shift"], given["scale"], layout, given["rows"])
-        frozen = {name: given[name] for name in self.frozen}
-        return self.network.forward({**parameters, **frozen}, inputs, ops)
+        """The jet of the network's output N (n, 1); ``given`` as in :meth:`features`, or with the ``features`` of
+        these points, computed before."""
+        features = given["features"] if "features" in given else self.features(points, layout, given, ops)
+        return self.network.forward(parameters, features, layout, ops)
 
     def solution(self, network: np.ndarray, points: np.ndarray) -> np.ndarray:
         """u (N,) from the network's values (N,) at ``points`` (N, d)."""
@@ -190,8 +196,8 @@ def weighted_squares(
     """sum_i w_i (lambda_i r_i)^2 over one chunk and the squares r_i^2 (n,), in any array namespace, where
     r_i = operator(u)(x_i) - target_i.
 
-    ``chunk`` holds one chunk of :func:`chunked`, the model's constants for the block's layout and, where a
-    balancing rule has them, the points' multipliers lambda (n,).
+    ``chunk`` holds one chunk of :func:`chunked`, the model's constants for the block's layout and, where there
+    are such, the points' ``features`` and the multipliers lambda (n,) of a balancing rule.
     """
     jet = model.output(chunk["points"], block.layout, parameters, chunk, ops)
     if model.trial:

@@ -12,7 +12,7 @@ import torch
 
 from solvers.backends.jax import OPS as JAX_OPS
 from solvers.backends.torch import OPS as TORCH_OPS
-from solvers.jets import FUSED, Jet, layout_for, numpy_ops
+from solvers.jets import FUSED, Jet, channel_rows, coordinate_jet, layout_for, numpy_ops
 from solvers.networks.base import unflatten
 from solvers.terms import Model
 from tests.conftest import METHODS, build, smoke_spec
@@ -117,6 +117,19 @@ def test_only_needed_channels_travel():
     assert [c.name for c in layout_for(("x", "t"), ["t", "xx"])] == ["x", "t", "xx"]
     assert [c.name for c in layout_for(("x", "t"), ["t", "xx"], {"t": 1.0, "xx": -1.0})] == ["x", FUSED]
     assert [c.name for c in layout_for(("x", "t"), ["t"], {"t": 2.0})] == [FUSED]
+
+
+def test_a_map_carries_no_channel_of_coordinates_that_it_does_not_read():
+    names = ["x", "t", "xx", "xt", "tt"]
+    layout = layout_for(("x", "t"), names)
+    rows = channel_rows(layout, np.ones(2))
+    jet = coordinate_jet(np.ones((3, 2)), np.zeros(2), np.ones(2), layout, rows).coordinates([1])
+    assert [channel.name for channel in jet.layout] == ["t", "tt"]
+    whole = jet.within(layout).named()
+    assert [np.any(whole[name]) for name in names] == [False, True, False, False, False]
+    fused = layout_for(("x", "t"), ["t", "xx"], {"t": 1.0, "xx": -1.0})
+    jet = coordinate_jet(np.ones((3, 2)), np.zeros(2), np.ones(2), fused, rows).coordinates([1])
+    assert [(channel.name, channel.quadratic) for channel in jet.layout] == [(FUSED, ())]
 
 
 def test_third_derivatives_are_refused():

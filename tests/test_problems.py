@@ -59,8 +59,8 @@ class ExactNetwork(Network):
     def initialise(self, dimension, rng):
         return {}
 
-    def forward(self, parameters, inputs: Jet, ops) -> Jet:
-        problem, layout = self.problem, inputs.layout
+    def forward(self, parameters, features, layout, ops) -> Jet:
+        (inputs,), problem = features, self.problem
         exact = problem.exact_expression, problem.symbols
         channels = [problem.numeric(channel_expression(layout, k, *exact)) for k in range(len(layout))]
         points = inputs.value  # raw inputs: the coordinates themselves

@@ -103,6 +103,29 @@ def test_every_problem_and_network_on_both_backends(name: str, network: str):
     np.testing.assert_array_less(np.abs(found["jax"][1] - found["torch"][1]) / sizes, 1e-10)
 
 
+@pytest.mark.parametrize("network", ["mff", "inn"])
+def test_features_kept_or_computed_in_every_sweep_are_the_same(network, backend_name, monkeypatch):
+    problem = problems.load("helmholtz")
+    built = small_network(network, problem.dimension)
+    rng = np.random.default_rng(0)
+    pieces = [Piece(e.term, e, sample(e, "grid", 15, rng)) for e in problem.equations]
+    model = Model(built, *INPUTS["interval"](problem.lower, problem.upper), built.frozen(problem.dimension, rng))
+    theta = flatten(built.initialise(problem.dimension, rng))
+    rule, computed = balancing.load("sum")(), []
+    features = Model.features
+    monkeypatch.setattr(Model, "features", lambda *arguments: computed.append(1) or features(*arguments))
+    found, sweeps = [], []
+    for limit in (2**28, 0):
+        monkeypatch.setattr(f"solvers.backends.{backend_name}.FEATURES_AT_MOST", limit)
+        backend = backends.load(backend_name)(model, build_terms(pieces), rule, "float64", chunk_size=4)
+        computed.clear()
+        found.append(backend.terms_and_gradients(theta))
+        sweeps.append(bool(computed))
+    assert sweeps == [False, True]
+    np.testing.assert_allclose(found[0][0], found[1][0], rtol=1e-12)
+    np.testing.assert_allclose(found[0][1], found[1][1], atol=1e-12 * np.abs(found[1][1]).max())
+
+
 def test_term_gradients_equal_finite_differences(method, backend_name):
     _problem, backend, theta = build(smoke_spec(method, backend_name))
     values, gradients = backend.terms_and_gradients(theta)

@@ -20,6 +20,8 @@ from solvers.terms import Model, Term
 __all__ = ["AdamOptions", "Backend", "Batches", "Evaluation", "LbfgsOptions", "LbfgsStep", "Trace"]
 
 Batches = list[list[dict[str, np.ndarray]]]
+FEATURES_AT_MOST = 2**28
+"""Bytes of the terms' features that are kept; more are computed anew in every sweep."""
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,17 @@ import numpy as np
 import optax
 
 from solvers.backends._cache import cache_folder
-from solvers.backends.base import AdamOptions, Backend, Batches, Evaluation, LbfgsOptions, LbfgsStep, Trace
-from solvers.jets import Ops
+from solvers.backends.base import (
+    FEATURES_AT_MOST,
+    AdamOptions,
+    Backend,
+    Batches,
+    Evaluation,
+    LbfgsOptions,
+    LbfgsStep,
+    Trace,
+)
+from solvers.jets import Jet, Ops
 from solvers.networks.base import unflatten
 from solvers.terms import block_arrays, chunked, multiplier_slopes, weighted_squares
 
@@ -39,6 +48,7 @@ OPS = Ops(
 )
 PREDICTED_AT_ONCE = 8192
 STEPS_AT_ONCE = 128
+jax.tree_util.register_dataclass(Jet, data_fields=["value", "parts"], meta_fields=["layout"])
 Tree = Any
 
 
@@ -61,6 +71,29 @@ class JaxBackend(Backend):
             ]
             for term in self.terms
         ]
+        if self.model.frozen:
+            self._keep_features()
+
+    def _keep_features(self) -> None:
+        """Put the features of all points beside them, unless they are too many."""
+        layouts = [[block.layout for block in term.blocks] for term in self.terms]
+
+        def features(data: Tree) -> Tree:
+            def of_block(layout: Any, chunks: Tree, constants: Tree) -> Tree:
+                def of_chunk(points: jax.Array) -> tuple[Jet, ...]:
+                    return self.model.features(points, layout, constants, OPS)
+
+                return jax.lax.map(of_chunk, chunks["points"])
+
+            return [[of_block(layout, *own) for layout, own in _pairs(*both)] for both in _pairs(layouts, data)]
+
+        shapes = jax.tree.leaves(jax.eval_shape(features, self._data))
+        if sum(each.size * each.dtype.itemsize for each in shapes) <= FEATURES_AT_MOST:
+            kept = self._run("features", features, self._data)
+            self._data = [
+                [(chunks | {"features": jets}, constants) for (chunks, constants), jets in _pairs(*both)]
+                for both in _pairs(self._data, kept)
+            ]
 
     def _arrays(self, arrays: dict[str, np.ndarray]) -> dict[str, jax.Array]:
         return {name: jnp.asarray(array, self.dtype) for name, array in arrays.items()}
@@ -320,6 +353,10 @@ class JaxBackend(Backend):
         """Versions of JAX and optax, and the device."""
         device = jax.devices()[0]
         return {"jax": jax.__version__, "optax": optax.__version__, "device": device.device_kind}
+
+
+def _pairs(one: Any, other: Any) -> list[tuple[Any, Any]]:
+    return list(zip(one, other, strict=True))
 
 
 def _norms(gradients: jax.Array) -> jax.Array:

@@ -8,8 +8,17 @@ import torch
 
 from solvers.backends._memory import keep_freed_memory
 from solvers.backends._tanh_layer import tanh_layer
-from solvers.backends.base import AdamOptions, Backend, Batches, Evaluation, LbfgsOptions, LbfgsStep, Trace
-from solvers.jets import Layout, Ops
+from solvers.backends.base import (
+    FEATURES_AT_MOST,
+    AdamOptions,
+    Backend,
+    Batches,
+    Evaluation,
+    LbfgsOptions,
+    LbfgsStep,
+    Trace,
+)
+from solvers.jets import Jet, Layout, Ops
 from solvers.networks.base import unflatten
 from solvers.terms import Block, block_arrays, chunked, multiplier_slopes, weighted_squares
 
@@ -28,8 +37,8 @@ OPS = Ops(
 )
 PREDICTED_AT_ONCE = 8192
 Tensor = torch.Tensor
-Data = list[list[list[dict[str, Tensor]]]]
-"""By term, block and chunk: the arrays of a chunk."""
+Data = list[list[list[dict[str, Any]]]]
+"""By term, block and chunk: the arrays of a chunk and, if kept, the jets of its features."""
 
 
 class TorchBackend(Backend):
@@ -45,10 +54,12 @@ class TorchBackend(Backend):
             keep_freed_memory()
         self._by_layout: dict[Layout, dict[str, Tensor]] = {}
         self._chunk = self.chunk_size if self.device.type == "cpu" else None
-        self._data = [
-            [self._chunks(block, self._moved(block_arrays(self.model, block))) for block in term.blocks]
-            for term in self.terms
-        ]
+        self._data = self._with_features(
+            [
+                [self._chunks(block, self._moved(block_arrays(self.model, block))) for block in term.blocks]
+                for term in self.terms
+            ]
+        )
 
     def _moved(self, arrays: dict[str, np.ndarray], axis: int = 0) -> dict[str, Tensor]:
         """Arrays cut into chunks and moved to the device; ``axis`` is that of the points."""
@@ -58,6 +69,25 @@ class TorchBackend(Backend):
         constants = self._constants(block.layout)
         count = len(arrays["weight"])
         return [{name: array[c] for name, array in arrays.items()} | constants for c in range(count)]
+
+    def _with_features(self, data: Data) -> Data:
+        """``data`` with the features of all points, unless they are too many."""
+
+        def features(block: Block, chunk: dict[str, Any]) -> tuple[Jet, ...]:
+            return self.model.features(chunk["points"], block.layout, chunk, OPS)
+
+        def size(block: Block, chunks: list[dict[str, Any]]) -> int:
+            jets = features(block, chunks[0])
+            return len(chunks) * sum(array.nbytes for jet in jets for array in (jet.value, *jet.parts))
+
+        blocks = [
+            each for term, own in zip(self.terms, data, strict=True) for each in zip(term.blocks, own, strict=True)
+        ]
+        if self.model.frozen and sum(size(*each) for each in blocks) <= FEATURES_AT_MOST:
+            for block, chunks in blocks:
+                for chunk in chunks:
+                    chunk["features"] = features(block, chunk)
+        return data
 
     def _constants(self, layout: Layout) -> dict[str, Tensor]:
         if layout not in self._by_layout:

@@ -1,12 +1,12 @@
 """What a network must give."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
 
-from solvers.jets import Jet, Ops
+from solvers.jets import Jet, Layout, Ops
 
 __all__ = [
     "Biases",
@@ -48,12 +48,16 @@ class Network(ABC):
         encoders = self.encoders(dimension)
         return [n for n, shape in self.shapes(dimension).items() if len(shape) == 2 and n not in encoders]
 
-    @abstractmethod
-    def forward(self, parameters: Mapping[str, Any], inputs: Jet, ops: Ops) -> Jet:
-        """The jet of the output (N, 1) from the jet of the scaled coordinates (N, d).
+    def features(self, frozen: Mapping[str, Any], inputs: Jet, ops: Ops) -> tuple[Jet, ...]:
+        """What :meth:`forward` starts from and no training changes: jets of functions of the scaled coordinates
+        (N, d), from their jet and the ``frozen`` arrays. They are computed once for points that stay the same; by
+        default the coordinates themselves."""
+        return (inputs,)
 
-        ``parameters`` holds trainable and frozen arrays by name.
-        """
+    @abstractmethod
+    def forward(self, parameters: Mapping[str, Any], features: Sequence[Jet], layout: Layout, ops: Ops) -> Jet:
+        """The jet of the output (N, 1) with all channels of ``layout``, from :meth:`features` and the trainable
+        arrays by name."""
 
 
 def flatten(arrays: Mapping[str, np.ndarray]) -> np.ndarray:

@@ -1,13 +1,13 @@
 """Fully connected network with tanh activations and a linear output."""
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 
-from solvers.jets import Jet, Ops
+from solvers.jets import Jet, Layout, Ops
 from solvers.networks.base import Biases, Network, Weights, initial_layers
 
 __all__ = ["Dense"]
@@ -43,9 +43,9 @@ class Dense(Network):
         """Xavier weights and the chosen biases."""
         return initial_layers(self.shapes(dimension), rng, self.weights, self.biases)
 
-    def forward(self, parameters: Mapping[str, Any], inputs: Jet, ops: Ops) -> Jet:
+    def forward(self, parameters: Mapping[str, Any], features: Sequence[Jet], layout: Layout, ops: Ops) -> Jet:
         """tanh layers, then a linear one."""
-        jet = inputs
+        (jet,) = features
         for i in range(self.depth):
             jet = jet.tanh_layer(parameters[f"layer{i}.weight"], parameters[f"layer{i}.bias"], ops)
         return jet.affine(parameters[f"layer{self.depth}.weight"], parameters[f"layer{self.depth}.bias"], ops)

@@ -1,12 +1,12 @@
 """Improved fully connected network (Wang, Teng and Perdikaris 2021; IFNN in arXiv 2308.06672)."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from solvers.jets import Jet, Ops
+from solvers.jets import Jet, Layout, Ops
 from solvers.networks.base import gated, initial_encoders
 from solvers.networks.dense import Dense
 
@@ -31,7 +31,8 @@ class Ifnn(Dense):
         """As :class:`Dense`; the encoders' biases are Xavier too, as in the authors' code."""
         return super().initialise(dimension, rng) | initial_encoders(self.encoders(dimension), rng, self.weights)
 
-    def forward(self, parameters: Mapping[str, Any], inputs: Jet, ops: Ops) -> Jet:
+    def forward(self, parameters: Mapping[str, Any], features: Sequence[Jet], layout: Layout, ops: Ops) -> Jet:
         """Gated layers, then a linear one."""
+        (inputs,) = features
         jet = gated(inputs, parameters, ("u", "v"), "layer", self.depth, ops)
         return jet.affine(parameters[f"layer{self.depth}.weight"], parameters[f"layer{self.depth}.bias"], ops)

@@ -3,12 +3,11 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
-from operator import mul
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from solvers.jets import Jet, Ops, join
+from solvers.jets import Jet, Layout, Ops, join
 from solvers.networks.base import Biases, Network, Weights, initial_layers
 
 __all__ = ["FourierMap", "Mff"]
@@ -75,14 +74,18 @@ class Mff(Network):
             for i, fourier in enumerate(self.maps)
         }
 
-    def forward(self, parameters: Mapping[str, Any], inputs: Jet, ops: Ops) -> Jet:
-        """Maps, shared hidden layers, merge, linear output."""
-        features = [
-            inputs.columns(fourier.axes).linear(parameters[f"frequencies{i}"]).sines(ops)
+    def features(self, frozen: Mapping[str, Any], inputs: Jet, ops: Ops) -> tuple[Jet, ...]:
+        """The Fourier maps, each with the channels that do not vanish on its axes."""
+        return tuple(
+            inputs.coordinates(fourier.axes).linear(frozen[f"frequencies{i}"]).sines(ops)
             for i, fourier in enumerate(self.maps)
-        ]
+        )
+
+    def forward(self, parameters: Mapping[str, Any], features: Sequence[Jet], layout: Layout, ops: Ops) -> Jet:
+        """Shared hidden layers of each map, merge, linear output."""
         branches = [self._hidden(i, feature, parameters, ops) for i, feature in enumerate(features)]
-        return self._merged(branches, ops).affine(parameters["output.weight"], parameters["output.bias"], ops)
+        merged = self._merged(branches, layout, ops)
+        return merged.affine(parameters["output.weight"], parameters["output.bias"], ops)
 
     def _hidden(self, branch: int, feature: Jet, parameters: Mapping[str, Any], ops: Ops) -> Jet:
         jet = feature
@@ -90,5 +93,7 @@ class Mff(Network):
             jet = jet.tanh_layer(parameters[f"hidden{i}.weight"], parameters[f"hidden{i}.bias"], ops)
         return jet
 
-    def _merged(self, branches: Sequence[Jet], ops: Ops) -> Jet:
-        return reduce(mul, branches) if self.merge == "product" else join(branches, ops)
+    def _merged(self, branches: Sequence[Jet], layout: Layout, ops: Ops) -> Jet:
+        if self.merge == "product":
+            return reduce(lambda jet, branch: jet.times(branch, layout), branches).within(layout)
+        return join([branch.within(layout) for branch in branches], ops)
