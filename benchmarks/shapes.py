@@ -12,11 +12,11 @@ import numpy as np
 
 from problems.base import Problem
 from solvers import backends, balancing
+from solvers.assembly import build_model, collocation_points, initial_parameters
 from solvers.backends import Backend
 from solvers.configuration import Catalogue
 from solvers.jets import numpy_ops
 from solvers.networks.base import unflatten
-from solvers.run import build_model, collocation_points, initial_parameters
 from solvers.spec import RunSpec
 from solvers.terms import Model, Piece, build_terms
 

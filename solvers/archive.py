@@ -14,18 +14,17 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from pydantic import ValidationError
-from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import save_file
 
+from solvers.assembly import build_model
 from solvers.jets import numpy_ops
 from solvers.networks.base import unflatten
-from solvers.provenance import text_hash
-from solvers.record import RecordError, RunRecord, check_files, read_fields, read_history, read_run, sha256
-from solvers.run import build_model, run_folder
+from solvers.record import RecordError, RunRecord, check_run, read_fields, read_history, read_weights, sha256
+from solvers.run import run_folder
 from solvers.sampling import uniform_grid
 from solvers.spec import StrictModel
 
-__all__ = ["ARCHIVE", "ArchiveRecord", "archive_run", "check_run", "verify"]
+__all__ = ["ARCHIVE", "ArchiveRecord", "archive_run", "check_trusted", "verify"]
 
 ARCHIVE = Path("results/archive")
 MOST_BYTES = 200 * 1024
@@ -46,20 +45,21 @@ class ArchiveRecord(StrictModel):
     sha256: dict[str, str]
 
 
-def check_run(folder: Path) -> RunRecord:
+def check_trusted(folder: Path) -> RunRecord:
     """The record of the run in ``folder`` if the run can be trusted; else :class:`RecordError` says why not.
 
     It must be complete and readable, made from a commit without further changes, and its weights must give the
     prediction that it saved.
     """
-    record = read_run(folder)
-    check_files(folder, record)
+    record = check_run(folder)
     origin = record.provenance
-    if origin.spec_hash != text_hash(json.loads((folder / "run.json").read_text(encoding="utf-8"))["spec"]):
-        raise RecordError(f"{folder / 'run.json'}: spec: its hash is not {origin.spec_hash}; was it edited?")
     if origin.commit is None or origin.uncommitted_changes:
         raise RecordError(
             f"{folder / 'run.json'}: provenance: the code of this run is in no commit; commit, then run again"
+        )
+    if record.last is None:
+        raise RecordError(
+            f"{folder / 'run.json'}: last: null: a run without a result ({record.status}) is not archived"
         )
     history = read_history(folder)
     if history.empty or history.iteration.iloc[-1] > record.iterations:
@@ -71,11 +71,7 @@ def check_run(folder: Path) -> RunRecord:
 def _check_weights(folder: Path, record: RunRecord) -> None:
     """The network with the saved weights, in NumPy, against the saved prediction."""
     path, spec = folder / "weights.safetensors", record.spec
-    try:
-        arrays = load_file(path)
-    except (OSError, SafetensorError) as error:
-        raise RecordError(f"{path}: not readable weights: {error}") from None
-    fields = read_fields(folder)
+    arrays, fields = read_weights(folder), read_fields(folder)
     problem = spec.build_problem()
     model = build_model(spec, problem)
     missing = {f"last/{name}" for name in model.shapes} - set(arrays)
@@ -98,7 +94,7 @@ def archive_run(folder: Path, root: Path = ARCHIVE, replace: bool = False) -> Pa
 
     Raises :class:`RecordError` if it fails a check, stays too large, or is there already and not to be replaced.
     """
-    record = check_run(folder)
+    record = check_trusted(folder)
     target = run_folder(record.spec, root)
     if target.exists() and not replace:
         raise RecordError(f"{target}: is in the archive already; --replace puts this run in its place")
@@ -132,7 +128,7 @@ def _thin(folder: Path, made: Path) -> list[str]:
     shapes = (fields["exact"].shape, thinner["exact"].shape)
     left_out = [f"history: {len(history) - len(kept)} of {len(history)} rows"]
     left_out += [f"fields: {shapes[1]} of {shapes[0]} nodes, in float32"]
-    arrays = {k: v for k, v in load_file(folder / "weights.safetensors").items() if not k.startswith("best/")}
+    arrays = {k: v for k, v in read_weights(folder).items() if not k.startswith("best/")}
     size = sum(array.nbytes for array in arrays.values())
     if size > MOST_WEIGHT_BYTES:
         return [*left_out, f"weights: all ({size} bytes)"]

@@ -16,7 +16,8 @@ import problems
 from solvers import backends, balancing, networks, optimizers, status
 from solvers.archive import ARCHIVE, archive_run
 from solvers.checkpoint import INTERVAL
-from solvers.configuration import ROOT, Catalogue, ConfigurationError
+from solvers.configuration import Catalogue, ConfigurationError
+from solvers.fingerprint import ROOT
 from solvers.merge import merge_results
 from solvers.monitor import Silent
 from solvers.progress import LiveDisplay

@@ -18,6 +18,7 @@ import problems
 from problems import ExactProblem
 from solvers import backends, optimizers
 from solvers.documents import Authors, Axes, Experiment, Layer, Method, Numerics, Scale, Stages
+from solvers.fingerprint import ROOT
 from solvers.sampling import uniform_grid
 from solvers.spec import RunSpec
 from solvers.strict_yaml import ConfigurationError, read_value, read_yaml
@@ -25,7 +26,6 @@ from solvers.validation import StrictModel, first_problem
 
 __all__ = ["Authors", "Catalogue", "ConfigurationError", "Experiment", "Method", "read_model"]
 
-ROOT = Path(__file__).resolve().parent.parent
 COMMAND_LINE = "command line"
 OVERRIDES = "--set"
 DEEPEST_KEY = 10

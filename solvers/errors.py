@@ -1,4 +1,4 @@
-"""Errors of a prediction against the exact solution on a uniform grid."""
+"""Errors of a prediction against the solution, exact or computed, on a uniform grid."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -38,10 +38,10 @@ def grid_errors(problem: Problem, predict: Predict, counts: Sequence[int]) -> Er
     squares = reference = total = largest = 0.0
     nodes = 0
     for points in _slabs(problem, counts):
-        exact = problem.solution(points)
-        error = np.abs(exact - np.asarray(predict(points), dtype=float))
+        solution = problem.solution(points)
+        error = np.abs(solution - np.asarray(predict(points), dtype=float))
         squares += float(error @ error)
-        reference += float(exact @ exact)
+        reference += float(solution @ solution)
         total += float(error.sum())
         largest = float(np.maximum(largest, error.max()))
         nodes += len(points)

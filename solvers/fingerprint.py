@@ -10,9 +10,10 @@ from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 
-__all__ = ["fingerprint"]
+__all__ = ["ROOT", "fingerprint"]
 
 ROOT = Path(__file__).resolve().parent.parent
+"""The project's folder."""
 PACKAGES = ("problems", "solvers")
 ENTRY = "solvers.run"
 

@@ -4,7 +4,6 @@ What comes from others is data: only a run's own files are read and copied, by r
 run goes to the place that its specification has.
 """
 
-import json
 import os
 import shutil
 import tempfile
@@ -14,11 +13,18 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from safetensors import SafetensorError, safe_open
 
 from solvers.fingerprint import fingerprint
-from solvers.provenance import text_hash
-from solvers.record import FILES, RecordError, RunRecord, check_files, read_fields, read_history, read_run
+from solvers.record import (
+    FILES,
+    RecordError,
+    RunRecord,
+    check_run,
+    read_fields,
+    read_history,
+    read_run,
+    read_weights,
+)
 from solvers.run import run_folder
 from solvers.status import read_progress
 
@@ -81,7 +87,7 @@ def _runs(source: Path) -> Iterator[Path]:
 def _merge_one(place: Path, folders: Sequence[Path], target: Path, keep: Keep | None, merged: Merged) -> None:
     theirs = folders[0]
     for folder in folders:
-        check_run(folder, place)
+        _check_offer(folder, place)
     for other in folders[1:]:
         if (difference := _difference(theirs, other)) is not None:
             raise RecordError(f"{theirs} and {other} differ in {difference}; merge one of them first")
@@ -101,31 +107,16 @@ def _merge_one(place: Path, folders: Sequence[Path], target: Path, keep: Keep | 
         raise RecordError(f"{ours} and {theirs} differ in {difference}; --keep ours or --keep theirs decides")
 
 
-def check_run(folder: Path, place: Path) -> RunRecord:
+def _check_offer(folder: Path, place: Path) -> RunRecord:
     """The record of a run that belongs to ``place`` and has only readable files; else :class:`RecordError`."""
     for name in FILES:
         path = folder / name
         if path.is_symlink() or not path.is_file():
             raise RecordError(f"{path}: is missing, or is no plain file")
-    found = read_run(folder)
-    check_files(folder, found)
-    if run_folder(found.spec, Path()) != place:
-        raise RecordError(f"{folder / 'run.json'}: is the record of {run_folder(found.spec, Path())}")
-    if found.provenance.spec_hash != text_hash(json.loads((folder / "run.json").read_text("utf-8"))["spec"]):
-        raise RecordError(f"{folder / 'run.json'}: spec: its hash is not {found.provenance.spec_hash}")
-    read_history(folder)
-    read_fields(folder)
-    _weights(folder)
-    return found
-
-
-def _weights(folder: Path) -> dict[str, np.ndarray]:
-    path = folder / "weights.safetensors"
-    try:
-        with safe_open(path, framework="numpy") as arrays:
-            return {name: arrays.get_tensor(name) for name in arrays.keys()}  # noqa: SIM118 (no mapping)
-    except (OSError, SafetensorError, ValueError) as error:
-        raise RecordError(f"{path}: not readable weights: {error}") from None
+    belongs = run_folder(read_run(folder).spec, Path())
+    if belongs != place:
+        raise RecordError(f"{folder / 'run.json'}: is the record of {belongs}")
+    return check_run(folder)
 
 
 def _difference_from_ours(ours: Path, theirs: Path) -> str | None:
@@ -150,7 +141,7 @@ def _difference(one: Path, other: Path) -> str | None:
         return "the code that made them"
     if _numbers(first) != _numbers(second):
         return "their numbers"
-    if not _same_arrays(_weights(one), _weights(other)):
+    if not _same_arrays(read_weights(one), read_weights(other)):
         return "their weights"
     if not _same_arrays(read_fields(one), read_fields(other)):
         return "their fields"
@@ -178,7 +169,7 @@ def _copy(folder: Path, target: Path, place: Path) -> RunRecord:
             shutil.copyfile(folder / file, made / file, follow_symlinks=False)
             with (made / file).open("rb") as stream:
                 os.fsync(stream.fileno())
-        found = check_run(made, place)
+        found = _check_offer(made, place)
         if into.exists():
             into.rename(old)
         try:

@@ -1,14 +1,14 @@
 """What a run sees of itself: counts, history, the best iterate, and whether it has diverged."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import KW_ONLY, asdict, dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
 
 from solvers.stopwatch import Stopwatch
 
-__all__ = ["Best", "Counts", "Display", "Diverged", "Monitor", "Silent"]
+__all__ = ["Best", "Counts", "Display", "Diverged", "History", "Monitor", "Silent"]
 
 
 class Diverged(Exception):
@@ -54,27 +54,18 @@ class Best:
 
 
 @dataclass
-class Monitor:
-    """Collects the history of one run.
-
-    ``error`` gives the relative L2 error of parameters on the history's grid. A row is kept every ``every``
-    iterations. A run has diverged when its objective or a gradient is not finite, or when its objective exceeds
-    ``divergence_factor`` times the first of the level. (Not so a raw term: under a power of 1/4 a residual may
-    rise a million times on the way down.)
-    """
+class History:
+    """What was seen of a run so far: its counts, the iterates that were recorded, the best of them, and the stage
+    it is in."""
 
     terms: Sequence[str]
-    error: Callable[[np.ndarray], float]
-    every: int
-    divergence_factor: float
-    stopwatch: Stopwatch
-    display: Display = field(default_factory=Silent)
+    _: KW_ONLY
     rows: list[dict[str, Any]] = field(default_factory=list)
     total: Counts = field(default_factory=Counts)
     stage: Counts = field(default_factory=Counts)
     best: Best | None = None
-    _place: dict[str, Any] = field(default_factory=dict)
-    _first_objective: float | None = None
+    place: dict[str, Any] = field(default_factory=dict)
+    first_objective: float | None = None
 
     @property
     def columns(self) -> list[str]:
@@ -83,21 +74,14 @@ class Monitor:
         place = ["level", "stage", "optimizer"]
         return [*place, "iteration", "evaluation", "seconds", "objective", "rel_l2", *kinds]
 
-    def begin_stage(self, level: int, stage: int, optimizer: str) -> None:
-        """A stage starts; the best iterate is sought anew at each level, where the objective changes."""
-        if self._place.get("level") != level:
-            self.best = self._first_objective = None
-        self._place = {"level": level, "stage": stage, "optimizer": optimizer}
-        self.stage = Counts()
-
     def state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         """For a checkpoint: numbers and texts, and arrays."""
         data = {
             "rows": self.rows,
             "total": asdict(self.total),
             "stage": asdict(self.stage),
-            "place": self._place,
-            "first_objective": self._first_objective,
+            "place": self.place,
+            "first_objective": self.first_objective,
             "best": self.best and [self.best.iteration, self.best.objective],
         }
         return data, {"best": self.best.theta} if self.best else {}
@@ -106,8 +90,32 @@ class Monitor:
         """Take over what :meth:`state` gave."""
         self.rows = list(data["rows"])
         self.total, self.stage = Counts(**data["total"]), Counts(**data["stage"])
-        self._place, self._first_objective = dict(data["place"]), data["first_objective"]
+        self.place, self.first_objective = dict(data["place"]), data["first_objective"]
         self.best = Best(arrays["best"], *data["best"]) if data["best"] else None
+
+
+@dataclass
+class Monitor(History):
+    """Collects the history of a run in progress.
+
+    ``error`` gives the relative L2 error of parameters on the history's grid. A row is kept every ``every``
+    iterations. A run has diverged when its objective or a gradient is not finite, or when its objective exceeds
+    ``divergence_factor`` times the first of the level. (Not so a raw term: under a power of 1/4 a residual may
+    rise a million times on the way down.)
+    """
+
+    error: Callable[[np.ndarray], float]
+    every: int
+    divergence_factor: float
+    stopwatch: Stopwatch
+    display: Display = field(default_factory=Silent)
+
+    def begin_stage(self, level: int, stage: int, optimizer: str) -> None:
+        """A stage starts; the best iterate is sought anew at each level, where the objective changes."""
+        if self.place.get("level") != level:
+            self.best = self.first_objective = None
+        self.place = {"level": level, "stage": stage, "optimizer": optimizer}
+        self.stage = Counts()
 
     def count(self, iterations: int = 0, evaluations: int = 0) -> None:
         """Count for the stage and for the run."""
@@ -121,9 +129,9 @@ class Monitor:
         """
         values, norms = np.atleast_2d(seen.values), np.atleast_2d(seen.gradient_norms)
         objective = np.atleast_1d(seen.objective)
-        if self._first_objective is None:
-            self._first_objective = float(objective[0])
-        limit = self.divergence_factor * self._first_objective
+        if self.first_objective is None:
+            self.first_objective = float(objective[0])
+        limit = self.divergence_factor * self.first_objective
         finite = np.isfinite(objective) & np.isfinite(norms).all(axis=1)
         bad = ~finite | (objective > limit)
         if bad.any():
@@ -139,7 +147,7 @@ class Monitor:
         """Keep a row: ``seen`` has objective, values, weights and gradient_norms at ``theta``."""
         with self.stopwatch.phase("monitoring"):
             objective = float(seen.objective)
-            row = self._place | {
+            row = self.place | {
                 "iteration": iterations,
                 "evaluation": evaluations,
                 "seconds": seconds,

@@ -1,4 +1,4 @@
-"""Where a number comes from: versions, machine, commit, code."""
+"""Where a number comes from: versions, machine, commit, code, the process and its time."""
 
 import hashlib
 import json
@@ -6,7 +6,9 @@ import platform
 import resource
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -15,8 +17,18 @@ import psutil
 
 from solvers.fingerprint import ROOT, fingerprint
 from solvers.spec import RunSpec, StrictModel
+from solvers.stopwatch import Stopwatch
 
-__all__ = ["Machine", "Provenance", "peak_memory_bytes", "provenance", "spec_hash", "text_hash"]
+__all__ = [
+    "Machine",
+    "ProcessClock",
+    "Provenance",
+    "is_run_of",
+    "peak_memory_bytes",
+    "provenance",
+    "spec_hash",
+    "text_hash",
+]
 
 _PACKAGES = ("numpy", "scipy", "sympy", "pandas", "pyarrow", "safetensors")
 
@@ -58,8 +70,14 @@ def text_hash(data: Mapping[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
+def is_run_of(spec: RunSpec, origin: Mapping[str, Any]) -> bool:
+    """Whether a run is of this specification and of this code, by the two hashes in its provenance ``origin``."""
+    made = origin["spec_hash"], origin["fingerprint"]
+    return made == (spec_hash(spec), fingerprint(spec.plugins()))
+
+
 def provenance(
-    spec: RunSpec, description: dict[str, str], pinned_core: int | None, started: str, finished: str
+    spec: RunSpec, description: Mapping[str, str], pinned_core: int | None, started: str, finished: str
 ) -> Provenance:
     """The provenance of a run by a backend that describes itself with versions, a ``device`` and the precision of
     its ``matrix_products``."""
@@ -112,3 +130,17 @@ def peak_memory_bytes() -> int:
     """Largest resident memory of this process so far."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
+
+
+class ProcessClock(Stopwatch):
+    """The clock of a run with a process of its own: what passed since that started is ``startup``."""
+
+    def __init__(self):
+        super().__init__()
+        self.started = datetime.now(UTC)
+        self.wall["startup"] = self.started.timestamp() - psutil.Process().create_time()
+        self.cpu["startup"] = time.process_time()
+
+    def dates(self) -> tuple[str, str]:
+        """When the run started, and now."""
+        return self.started.isoformat(timespec="seconds"), datetime.now(UTC).isoformat(timespec="seconds")

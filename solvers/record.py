@@ -16,26 +16,28 @@ from typing import Any, Literal, get_args
 import numpy as np
 import pandas as pd
 from pydantic import ValidationError
-from safetensors.numpy import save
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save
 
 from solvers.files import replace_file
-from solvers.provenance import Provenance
+from solvers.provenance import Provenance, text_hash
 from solvers.spec import RunSpec, StrictModel
+from solvers.training import RestartRecord, StageRecord
 
 __all__ = [
     "FAILURES",
     "FILES",
     "RecordError",
-    "RestartRecord",
     "RunErrors",
     "RunRecord",
-    "StageRecord",
     "check_files",
+    "check_run",
     "checksum_of",
     "finite",
     "read_fields",
     "read_history",
     "read_run",
+    "read_weights",
     "sha256",
     "write_run",
 ]
@@ -51,29 +53,6 @@ class RecordError(Exception):
     """A file of a run that is not what it should be; the message names the file and what is wrong."""
 
 
-class StageRecord(StrictModel):
-    """One optimizer stage: its counts, training seconds, and why it stopped."""
-
-    level: int
-    optimizer: str
-    iterations: int
-    function_evaluations: int
-    gradient_evaluations: int
-    seconds: float
-    reason: str
-    explanation: str
-    message: str
-
-
-class RestartRecord(StrictModel):
-    """Where the run was taken up again after its process ended; not ``exact``: with an empty optimizer memory."""
-
-    iteration: int
-    stage: int
-    optimizer: str
-    exact: bool
-
-
 class RunErrors(StrictModel):
     """Errors on the experiment's grid after so many iterations; null where not finite."""
 
@@ -87,8 +66,8 @@ class RunRecord(StrictModel):
     """Everything a run says of itself.
 
     ``last`` is the final iterate; of a run that diverged or ran out of memory, the one that its last stage
-    started from; null if the run came to none. ``best`` is the recorded iterate with the lowest objective of the
-    last level.
+    started from; null if the run came to none, or could not go on from its checkpoint to measure it. ``best`` is
+    the recorded iterate with the lowest objective of the last level.
     ``seconds`` and ``cpu_seconds`` are by phase: startup, setup, compile, training, monitoring, checkpoints,
     evaluation; those of a run that was restarted are the sums over its processes.
     ``sha256`` holds the checksums of the other files, ``checksum`` that of everything else in this one.
@@ -206,6 +185,19 @@ def check_files(folder: Path, record: RunRecord, names: Iterable[str] = FILES) -
             raise RecordError(f"{path}: is not the file that was written (its SHA-256 differs)")
 
 
+def check_run(folder: Path) -> RunRecord:
+    """The record of the run in ``folder`` if it has the specification that it was made with and all its files are
+    there and readable; else :class:`RecordError`."""
+    record = read_run(folder)
+    check_files(folder, record)
+    path = folder / "run.json"
+    if record.provenance.spec_hash != text_hash(json.loads(path.read_text(encoding="utf-8"))["spec"]):
+        raise RecordError(f"{path}: spec: its hash is not {record.provenance.spec_hash}; was it edited?")
+    for read in (read_history, read_fields, read_weights):
+        read(folder)
+    return record
+
+
 def read_history(folder: Path) -> pd.DataFrame:
     """The history of the run in ``folder``, a row for each recorded iterate."""
     path = folder / "history.parquet"
@@ -216,10 +208,19 @@ def read_history(folder: Path) -> pd.DataFrame:
 
 
 def read_fields(folder: Path) -> dict[str, np.ndarray]:
-    """Coordinates by name, ``exact`` and ``predicted`` of the run in ``folder``."""
+    """Coordinates by name, ``exact`` (or the computed reference) and ``predicted`` of the run in ``folder``."""
     path = folder / "fields.npz"
     try:
         with np.load(path, allow_pickle=False) as arrays:
             return dict(arrays)
     except (OSError, ValueError, zipfile.BadZipFile, EOFError) as error:
         raise RecordError(f"{path}: not readable fields: {error}") from None
+
+
+def read_weights(folder: Path) -> dict[str, np.ndarray]:
+    """Parameters of the last and the best iterate and frozen arrays, by name, of the run in ``folder``."""
+    path = folder / "weights.safetensors"
+    try:
+        return load_file(path)
+    except (OSError, SafetensorError, ValueError) as error:
+        raise RecordError(f"{path}: not readable weights: {error}") from None

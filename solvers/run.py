@@ -1,112 +1,36 @@
 """One run from its specification to its directory."""
 
 import hashlib
-import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import psutil
 import scipy
 
 from problems.base import Problem
 from solvers import backends
+from solvers.assembly import build_backend, build_model, initial_parameters, minibatches
 from solvers.backends.base import Backend
 from solvers.checkpoint import INTERVAL, Checkpoints, sole_writer
 from solvers.errors import grid_errors
 from solvers.fingerprint import fingerprint
-from solvers.monitor import Display, Monitor, Silent
-from solvers.networks.base import flatten, parameter_count, unflatten
-from solvers.provenance import peak_memory_bytes, provenance, spec_hash
+from solvers.monitor import Display, History, Monitor, Silent
+from solvers.networks.base import parameter_count, unflatten
+from solvers.optimizers import StopReason
+from solvers.provenance import ProcessClock, is_run_of, peak_memory_bytes, provenance, spec_hash
 from solvers.randomness import generator
-from solvers.record import (
-    RecordError,
-    RestartRecord,
-    RunErrors,
-    RunRecord,
-    StageRecord,
-    check_files,
-    finite,
-    read_run,
-    write_run,
-)
-from solvers.sampling import Minibatches, Source, uniform_grid
+from solvers.record import RecordError, RunErrors, RunRecord, check_files, finite, read_run, write_run
+from solvers.sampling import uniform_grid
 from solvers.spec import RunSpec
 from solvers.stopwatch import Stopwatch
-from solvers.terms import INPUTS, Model, Piece, build_terms
-from solvers.training import StageResult, Training, train
-from solvers.trial import trial_for
+from solvers.terms import Model
+from solvers.training import Training, abandoned, train
 
-__all__ = [
-    "Conditions",
-    "build_backend",
-    "build_model",
-    "collocation_points",
-    "command_line",
-    "give_up",
-    "initial_parameters",
-    "minibatches",
-    "run",
-    "run_folder",
-]
+__all__ = ["Conditions", "command_line", "give_up", "run", "run_folder"]
 
 LONGEST_NAME = 120
-
-
-def collocation_points(spec: RunSpec, problem: Problem) -> list[Piece]:
-    """The points of every term; for one experiment and seed the same for all methods and backends."""
-    return [piece for source in _sources(spec, problem, "points") for piece in source.draw()]
-
-
-def minibatches(spec: RunSpec, problem: Problem, model: Model) -> Minibatches | None:
-    """Fresh points for every Adam step, if the points' strategy says so."""
-    if not spec.resampled:
-        return None
-    return Minibatches(model, _sources(spec, problem, "batches"))
-
-
-def _sources(spec: RunSpec, problem: Problem, purpose: str) -> list[Source]:
-    """One for each equation; a hard constraint leaves the residual's."""
-    return [
-        Source(
-            equation=equation,
-            strategy=spec.points[equation.term].strategy,
-            count=spec.points[equation.term].count,
-            rng=generator(spec.experiment, spec.seed, f"{purpose}/{equation.term}/{i}"),
-            groups={} if equation.where else spec.groups,
-        )
-        for i, equation in enumerate(problem.equations)
-        if not (equation.where and spec.trial != "identity")
-    ]
-
-
-def build_model(spec: RunSpec, problem: Problem) -> Model:
-    """The network with its scaling, its frozen arrays and its trial function."""
-    network = spec.build_network()
-    frozen = network.frozen(problem.dimension, generator(spec.experiment, spec.seed, "frozen"))
-    shift, scale = INPUTS[spec.inputs](problem.lower, problem.upper)
-    return Model(network, shift, scale, frozen, trial_for(spec.trial, problem))
-
-
-def initial_parameters(spec: RunSpec, problem: Problem) -> np.ndarray:
-    """Initial parameters (P,), float64; the same for both backends and all methods with this network."""
-    rng = generator(spec.experiment, spec.seed, "weights")
-    return flatten(spec.build_network().initialise(problem.dimension, rng))
-
-
-def build_backend(spec: RunSpec, problem: Problem, stopwatch: Stopwatch | None = None) -> Backend:
-    """The backend with the problem's terms over the run's points."""
-    return backends.load(spec.backend)(
-        model=build_model(spec, problem),
-        terms=build_terms(collocation_points(spec, problem)),
-        balancing=spec.build_balancing(),
-        dtype=spec.precision,
-        stopwatch=stopwatch,
-        chunk_size=spec.chunk_size,
-    )
 
 
 @dataclass(frozen=True)
@@ -127,32 +51,18 @@ def run(spec: RunSpec, folder: Path, conditions: Conditions | None = None) -> Ru
     another process is making this run, its result is waited for and taken. Raises
     :class:`solvers.record.RecordError` if the directory cannot be written.
     """
-    clock = _Clock()
+    clock = ProcessClock()
     with sole_writer(folder) as waited:
         made = _made(spec, folder) if waited else None
         return made or _run(spec, folder, conditions or Conditions(), clock)
 
 
 def give_up(spec: RunSpec, folder: Path, reason: str) -> RunRecord:
-    """Write the directory of a run whose process is killed whenever it is tried: status ``killed``."""
-    clock = _Clock()
+    """Write the directory of a run whose process is killed whenever it is tried: status ``killed``, and what its
+    checkpoint holds. The errors are not measured, which could be what it is killed for."""
+    clock = ProcessClock()
     with sole_writer(folder):
-        return _write_nothing(spec, folder, "killed", reason, clock, None)
-
-
-class _Clock:
-    """A stopwatch since the process started, and the date."""
-
-    def __init__(self):
-        self.started = datetime.now(UTC)
-        self.stopwatch = Stopwatch()
-        self.stopwatch.wall["startup"] = self.started.timestamp() - psutil.Process().create_time()
-        self.stopwatch.cpu["startup"] = time.process_time()
-
-    def times(self) -> tuple[str, str]:
-        """When the run started and ended."""
-        ends = self.started, datetime.now(UTC)
-        return ends[0].isoformat(timespec="seconds"), ends[1].isoformat(timespec="seconds")
+        return _abandon(spec, folder, StopReason.KILLED, reason, clock)
 
 
 def _made(spec: RunSpec, folder: Path) -> RunRecord | None:
@@ -162,78 +72,91 @@ def _made(spec: RunSpec, folder: Path) -> RunRecord | None:
         check_files(folder, record)
     except RecordError:
         return None
-    same = record.spec == spec and record.provenance.fingerprint == fingerprint(spec.plugins())
-    return record if same else None
+    return record if is_run_of(spec, dict(record.provenance)) else None
 
 
-def _run(spec: RunSpec, folder: Path, conditions: Conditions, clock: "_Clock") -> RunRecord:
-    stopwatch = clock.stopwatch
+def _run(spec: RunSpec, folder: Path, conditions: Conditions, clock: ProcessClock) -> RunRecord:
     try:
-        parts = _set_up(spec, folder, conditions, stopwatch)
+        problem, backend, theta, monitor, checkpoints = _set_up(spec, folder, conditions, clock)
     except Exception as error:
         if not backends.load(spec.backend).out_of_memory(error):
             raise
         reason = f"while setting up: {str(error).splitlines()[0]}"
-        return _write_nothing(spec, folder, "out-of-memory", reason, clock, conditions.pinned_core)
-    problem, backend, theta, monitor, checkpoints = parts
+        return _abandon(spec, folder, StopReason.OUT_OF_MEMORY, reason, clock, conditions.pinned_core)
     batches = minibatches(spec, problem, backend.model)
     rng = generator(spec.experiment, spec.seed, "balancing")
     limit = conditions.time_limit
     training = train(backend, spec.build_levels(), theta, monitor, rng, batches, checkpoints, limit)
-    with stopwatch.phase("evaluation"):
-        errors = _errors(spec, problem, backend, training, monitor)
-        fields = _fields(spec, problem, backend, training.theta)
-    record = RunRecord(
-        status=training.status,
-        reason=training.reason,
-        command=command_line(spec),
-        spec=spec,
-        parameters=parameter_count(backend.model.shapes),
-        **asdict(monitor.total),
-        stages=[_stage_record(stage) for stage in training.stages],
-        terms={name: finite(monitor.rows[-1][f"term.{name}"]) for name in spec.terms} if monitor.rows else {},
-        **errors,
-        restarts=[RestartRecord(**asdict(restart)) for restart in training.restarts],
-        seconds=dict(stopwatch.wall),
-        cpu_seconds=dict(stopwatch.cpu),
-        peak_memory_bytes=peak_memory_bytes(),
-        provenance=provenance(spec, backend.description, conditions.pinned_core, *clock.times()),
-    )
-    history = pd.DataFrame(monitor.rows, columns=monitor.columns)
-    record = write_run(folder, record, history, fields, _weights(backend, training, monitor))
+    with clock.phase("evaluation"):
+        results = _Results(
+            **_errors(spec, problem, backend, training, monitor),
+            fields=_fields(spec, problem, backend, training.theta),
+            description=backend.description,
+        )
+    record = _write(spec, folder, clock, training, monitor, backend.model, results, conditions.pinned_core)
     if training.status != "time-limit":  # with a longer limit it goes on
         checkpoints.clear()
     return record
 
 
-def _write_nothing(
-    spec: RunSpec, folder: Path, status: str, reason: str, clock: "_Clock", pinned_core: int | None
+def _abandon(
+    spec: RunSpec,
+    folder: Path,
+    cause: StopReason,
+    reason: str,
+    clock: ProcessClock,
+    pinned_core: int | None = None,
 ) -> RunRecord:
-    """The directory of a run that came to no result."""
-    stopwatch = clock.stopwatch
-    stopwatch.wall["training"] += 0.0
+    """The directory of a run that cannot train: what its checkpoint holds, if there is one."""
+    history, checkpoints = History(spec.terms), Checkpoints(folder, _identity(spec))
+    training = abandoned(checkpoints.load(), history, clock, cause, reason)
+    model = build_model(spec, spec.build_problem())
+    record = _write(spec, folder, clock, training, history, model, _Results(), pinned_core)
+    checkpoints.clear()
+    return record
+
+
+@dataclass(frozen=True)
+class _Results:
+    """What is measured when training has ended, and what the backend says of itself."""
+
+    last: RunErrors | None = None
+    best: RunErrors | None = None
+    fields: Mapping[str, np.ndarray] = field(default_factory=dict)
+    description: Mapping[str, str] = field(default_factory=lambda: {"device": "unknown"})
+
+
+def _write(
+    spec: RunSpec,
+    folder: Path,
+    clock: ProcessClock,
+    training: Training,
+    history: History,
+    model: Model,
+    results: _Results,
+    pinned_core: int | None,
+) -> RunRecord:
+    """The run's directory from all that is known of it."""
+    rows = history.rows
     record = RunRecord(
-        status=status,
-        reason=reason,
+        status=training.status,
+        reason=training.reason,
         command=command_line(spec),
         spec=spec,
-        parameters=parameter_count(spec.build_network().shapes(spec.build_problem().dimension)),
-        iterations=0,
-        function_evaluations=0,
-        gradient_evaluations=0,
-        stages=[],
-        terms={},
-        last=None,
-        best=None,
-        seconds=dict(stopwatch.wall),
-        cpu_seconds=dict(stopwatch.cpu),
+        parameters=parameter_count(model.shapes),
+        **asdict(history.total),
+        stages=list(training.stages),
+        terms={name: finite(rows[-1][f"term.{name}"]) for name in spec.terms} if rows else {},
+        last=results.last,
+        best=results.best,
+        restarts=list(training.restarts),
+        seconds=dict(clock.wall),
+        cpu_seconds=dict(clock.cpu),
         peak_memory_bytes=peak_memory_bytes(),
-        provenance=provenance(spec, {"device": "unknown"}, pinned_core, *clock.times()),
+        provenance=provenance(spec, results.description, pinned_core, *clock.dates()),
     )
-    columns = Monitor(spec.terms, float, 1, 1.0, stopwatch).columns
-    record = write_run(folder, record, pd.DataFrame(columns=columns), {}, {})
-    Checkpoints(folder, {}).clear()
-    return record
+    weights = _weights(model, training, history, spec.dtype)
+    return write_run(folder, record, pd.DataFrame(rows, columns=history.columns), results.fields, weights)
 
 
 def _set_up(
@@ -244,10 +167,15 @@ def _set_up(
         backend = build_backend(spec, problem, stopwatch)
         theta = initial_parameters(spec, problem).astype(spec.dtype)
         monitor = _monitor(spec, problem, backend, stopwatch, conditions.display)
-        identity = {"specification": spec_hash(spec), "code": fingerprint(spec.plugins())}
-        identity |= {"numpy": np.__version__, "scipy": scipy.__version__, **backend.description}
+        identity = _identity(spec) | backend.description
         checkpoints = Checkpoints(folder, identity, conditions.checkpoint_interval)
     return problem, backend, theta, monitor, checkpoints
+
+
+def _identity(spec: RunSpec) -> dict[str, str]:
+    """What a checkpoint must agree in with the run, whatever the backend says of itself."""
+    made_by = {"specification": spec_hash(spec), "code": fingerprint(spec.plugins())}
+    return made_by | {"numpy": np.__version__, "scipy": scipy.__version__}
 
 
 def _monitor(spec: RunSpec, problem: Problem, backend: Backend, stopwatch: Stopwatch, display: Display) -> Monitor:
@@ -258,14 +186,7 @@ def _monitor(spec: RunSpec, problem: Problem, backend: Backend, stopwatch: Stopw
     def error(theta: np.ndarray) -> float:
         return float(np.linalg.norm(backend.predict(theta, grid) - exact)) / size
 
-    return Monitor(
-        spec.terms,
-        error,
-        spec.evaluation.every,
-        spec.evaluation.divergence_factor,
-        stopwatch,
-        display,
-    )
+    return Monitor(spec.terms, error, spec.evaluation.every, spec.evaluation.divergence_factor, stopwatch, display)
 
 
 def _errors(
@@ -285,7 +206,7 @@ def _errors(
 
 
 def _fields(spec: RunSpec, problem: Problem, backend: Backend, theta: np.ndarray) -> dict[str, np.ndarray]:
-    """Coordinates (n,) by name, exact and predicted solution on the field grid."""
+    """Coordinates (n,) by name, the solution, called ``exact`` also if it is computed, and the predicted one."""
     counts = spec.evaluation.field_grid
     grid = uniform_grid(problem.lower, problem.upper, counts)
     bounds = zip(problem.coordinates, problem.lower, problem.upper, counts, strict=True)
@@ -294,18 +215,16 @@ def _fields(spec: RunSpec, problem: Problem, backend: Backend, theta: np.ndarray
     return axes | {"exact": problem.solution(grid).reshape(counts), "predicted": predicted}
 
 
-def _stage_record(stage: StageResult) -> StageRecord:
-    return StageRecord(**asdict(stage) | {"reason": str(stage.reason), "explanation": stage.reason.explanation})
-
-
-def _weights(backend: Backend, training: Training, monitor: Monitor) -> dict[str, np.ndarray]:
-    shapes = backend.model.shapes
-    kinds: dict[str, Mapping[str, np.ndarray]] = {"last": unflatten(training.theta, shapes)}
-    if monitor.best:
-        kinds["best"] = unflatten(monitor.best.theta, shapes)
-    kinds["frozen"] = backend.model.frozen
+def _weights(model: Model, training: Training, history: History, dtype: np.dtype) -> dict[str, np.ndarray]:
+    """Parameters of the last and the best iterate and the frozen arrays, none if the run came to no iterate."""
+    if training.theta is None:
+        return {}
+    kinds: dict[str, Mapping[str, np.ndarray]] = {"last": unflatten(training.theta, model.shapes)}
+    if history.best:
+        kinds["best"] = unflatten(history.best.theta, model.shapes)
+    kinds["frozen"] = model.frozen
     return {
-        f"{kind}/{name}": np.ascontiguousarray(array, dtype=backend.dtype)
+        f"{kind}/{name}": np.ascontiguousarray(array, dtype=dtype)
         for kind, arrays in kinds.items()
         for name, array in arrays.items()
     }

@@ -19,9 +19,8 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 
 from solvers.checkpoint import FOLDER as CHECKPOINTS
-from solvers.fingerprint import fingerprint
 from solvers.progress import duration
-from solvers.provenance import spec_hash
+from solvers.provenance import is_run_of
 from solvers.run import run_folder
 from solvers.spec import RunSpec
 
@@ -111,10 +110,9 @@ def read_state(spec: RunSpec, folder: Path) -> RunState:
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
         status, seconds = str(data["status"]), float(sum(data["seconds"].values()))
-        made = data["provenance"]["spec_hash"], data["provenance"]["fingerprint"]
+        current = is_run_of(spec, data["provenance"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return RunState(spec, folder, "damaged")
-    current = made == (spec_hash(spec), fingerprint(spec.plugins()))
     return RunState(spec, folder, status if current else "outdated", seconds)
 
 

@@ -7,11 +7,12 @@ from typing import Any, Protocol
 import numpy as np
 
 from solvers.backends.base import Backend
-from solvers.monitor import Diverged, Monitor
+from solvers.monitor import Diverged, History, Monitor
 from solvers.optimizers.base import Job, Memory, Midway, Optimizer, Outcome, StopReason
 from solvers.sampling import Minibatches
+from solvers.stopwatch import Stopwatch
 
-__all__ = ["Keeper", "Level", "Restart", "Snapshot", "StageResult", "Training", "train"]
+__all__ = ["Keeper", "Level", "RestartRecord", "Snapshot", "StageRecord", "Training", "abandoned", "train"]
 
 ENDS = {
     StopReason.DIVERGED: "diverged",
@@ -30,8 +31,8 @@ class Level:
 
 
 @dataclass(frozen=True)
-class StageResult:
-    """What one stage cost and why it stopped."""
+class StageRecord:
+    """One optimizer stage: its counts, training seconds, and why it stopped."""
 
     level: int
     optimizer: str
@@ -39,14 +40,14 @@ class StageResult:
     function_evaluations: int
     gradient_evaluations: int
     seconds: float
-    reason: StopReason
+    reason: str
+    explanation: str
     message: str
 
 
 @dataclass(frozen=True)
-class Restart:
-    """Where a run was taken up again after its process ended. ``exact``: as if it had not been interrupted;
-    else its optimizer started there anew, with an empty memory."""
+class RestartRecord:
+    """Where the run was taken up again after its process ended; not ``exact``: with an empty optimizer memory."""
 
     iteration: int
     stage: int
@@ -56,13 +57,14 @@ class Restart:
 
 @dataclass(frozen=True)
 class Training:
-    """The last iterate (P,), the stages that were run, and how it ended: ``finished`` or what cut it short."""
+    """How a run ended, ``finished`` or what cut it short; its last iterate (P,), if it came to one; the stages
+    that were run."""
 
-    theta: np.ndarray
-    stages: tuple[StageResult, ...]
     status: str
     reason: str
-    restarts: tuple[Restart, ...] = ()
+    theta: np.ndarray | None = None
+    stages: Sequence[StageRecord] = ()
+    restarts: Sequence[RestartRecord] = ()
 
 
 @dataclass(frozen=True)
@@ -106,8 +108,8 @@ class _Course:
     time_limit: float | None
     theta: np.ndarray
     coefficients: np.ndarray = field(default_factory=lambda: np.empty(0))
-    results: list[StageResult] = field(default_factory=list)
-    restarts: list[Restart] = field(default_factory=list)
+    results: list[StageRecord] = field(default_factory=list)
+    restarts: list[RestartRecord] = field(default_factory=list)
     started: float = 0.0
 
     def __post_init__(self):
@@ -126,10 +128,10 @@ class _Course:
                 return self._ended(ENDS[outcome.reason], outcome.message)
         with self.monitor.stopwatch.phase("monitoring"):
             self.monitor.record_now(self.theta, self.backend.evaluate(self.theta, self.coefficients))
-        return self._ended("finished", self.results[-1].reason.explanation)
+        return self._ended("finished", self.results[-1].explanation)
 
     def _ended(self, status: str, reason: str) -> Training:
-        return Training(self.theta, tuple(self.results), status, reason, tuple(self.restarts))
+        return Training(status, reason, self.theta, self.results, self.restarts)
 
     def _stage(self, level: int, name: str, optimizer: Optimizer, midway: Midway | None) -> Outcome:
         stopwatch = self.monitor.stopwatch
@@ -144,9 +146,8 @@ class _Course:
         with stopwatch.phase("training"):
             outcome = self._minimise(optimizer, job, midway)
         self.theta, self.coefficients = outcome.theta, job.coefficients
-        counts = self.monitor.stage
         seconds = stopwatch.seconds("training") - self.started
-        self.results.append(StageResult(level, name, **asdict(counts), seconds=seconds, **_ending(outcome)))
+        self.results.append(_stage_record(self.monitor, seconds, outcome.reason, outcome.message))
         if outcome.reason not in ENDS:
             self._save(self.theta, None)
         return outcome
@@ -205,10 +206,7 @@ class _Course:
         if snapshot is None:
             return None
         data, arrays = snapshot.data, snapshot.arrays
-        self.monitor.restore(data["monitor"], _under("monitor.", arrays))
-        self.monitor.stopwatch.add(data["clock"])
-        self.results = [_result(each) for each in data["results"]]
-        self.restarts = [Restart(**each) for each in data["restarts"]]
+        self.results, self.restarts = _restore(snapshot, self.monitor, self.monitor.stopwatch)
         self.started = data["started"]
         for generator, state in zip(
             [self.rng, *(self.minibatches.generators if self.minibatches else [])], data["generators"], strict=True
@@ -217,7 +215,7 @@ class _Course:
         self.theta, self.coefficients = arrays["theta"], arrays["coefficients"]
         exact = data["inside"] is None or bool(data["inside"])
         place = len(self.results) - (data["inside"] is None)
-        self.restarts.append(Restart(self.monitor.total.iterations, place, self.stages[place][1], exact))
+        self.restarts.append(RestartRecord(self.monitor.total.iterations, place, self.stages[place][1], exact))
         if data["inside"] is None:
             return None
         counts = self.monitor.stage
@@ -246,12 +244,42 @@ def train(
     return _Course(backend, levels, monitor, rng, minibatches, checkpoints, time_limit, theta).run()
 
 
-def _ending(outcome: Outcome) -> dict[str, Any]:
-    return {"reason": outcome.reason, "message": outcome.message}
+def abandoned(
+    snapshot: Snapshot | None, history: History, stopwatch: Stopwatch, cause: StopReason, reason: str
+) -> Training:
+    """How a run ends that cannot go on from ``snapshot``, its last checkpoint if there is one: what that holds is
+    what was made. ``history`` and ``stopwatch`` take it over. Restarts since then are not in it."""
+    if snapshot is None:
+        return Training(str(cause), reason)
+    stages, restarts = _restore(snapshot, history, stopwatch)
+    if snapshot.data["inside"] is not None:
+        seconds = stopwatch.seconds("training") - snapshot.data["started"]
+        stages.append(_stage_record(history, seconds, cause, reason))
+    return Training(str(cause), reason, snapshot.arrays["theta"], stages, restarts)
 
 
-def _result(data: Mapping[str, Any]) -> StageResult:
-    return StageResult(**{**data, "reason": StopReason(data["reason"])})
+def _restore(
+    snapshot: Snapshot, history: History, stopwatch: Stopwatch
+) -> tuple[list[StageRecord], list[RestartRecord]]:
+    """Take over what a run has seen and its time so far; its stages and its restarts."""
+    data = snapshot.data
+    history.restore(data["monitor"], _under("monitor.", snapshot.arrays))
+    stopwatch.add(data["clock"])
+    stages = [StageRecord(**each) for each in data["results"]]
+    return stages, [RestartRecord(**each) for each in data["restarts"]]
+
+
+def _stage_record(history: History, seconds: float, reason: StopReason, message: str) -> StageRecord:
+    """The stage that ``history`` is in, at its end."""
+    return StageRecord(
+        level=history.place["level"],
+        optimizer=history.place["optimizer"],
+        **asdict(history.stage),
+        seconds=seconds,
+        reason=str(reason),
+        explanation=reason.explanation,
+        message=message,
+    )
 
 
 def _under(prefix: str, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

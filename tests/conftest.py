@@ -15,10 +15,10 @@ import pytest
 
 from problems.base import Problem
 from solvers import backends
+from solvers.assembly import build_backend, initial_parameters
 from solvers.backends import Backend
 from solvers.balancing import Balancing
 from solvers.configuration import Catalogue
-from solvers.run import build_backend, initial_parameters
 from solvers.spec import RunSpec
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -8,7 +8,7 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from solvers import cli
-from solvers.archive import ARCHIVE, MOST_BYTES, archive_run, check_run, verify
+from solvers.archive import ARCHIVE, MOST_BYTES, archive_run, check_trusted, verify
 from solvers.record import RecordError, checksum_of, read_fields, read_history, read_run, sha256
 from solvers.run import run, run_folder
 from tests.conftest import ROOT, smoke_spec
@@ -99,11 +99,15 @@ def spoil_weights(folder: Path) -> None:
         (lambda f: edit(f, lambda d: d["provenance"].update(uncommitted_changes=True)), "in no commit"),
         (lambda f: edit(f, lambda d: d["spec"].update(seed=7)), "was it edited"),
         (spoil_weights, "gives another prediction"),
+        (
+            lambda f: edit(f, lambda d: d.update(last=None, status="killed")),
+            "a run without a result (killed)",
+        ),
     ],
 )
 def test_a_run_that_cannot_be_trusted_is_refused(tmp_path, damage, words, capsys):
     folder = finished_run(tmp_path / "run")
-    check_run(folder)
+    check_trusted(folder)
     damage(folder)
     assert cli.main(["archive", str(folder), "--to", str(tmp_path / "archive")]) == 2
     assert words in capsys.readouterr().err

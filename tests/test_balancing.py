@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from solvers import backends, balancing
-from solvers.balancing.power import FLOOR
+from solvers.balancing.base import TINY
 from tests.conftest import CATALOGUE, METHODS, coefficients_of, smoke_spec
 
 backends.load("jax")  # turns float64 on, whichever tests ran before
@@ -59,8 +59,8 @@ def test_power_at_zero_is_finite(namespace, dtype, exponent):
     coefficients = coefficients_of(rule, TERMS, {"residual": exponent, "supervised": exponent}).astype(dtype)
     values = np.zeros(3, dtype)
     objective, weights = rule.combine(NAMESPACES[namespace](values), NAMESPACES[namespace](coefficients))
-    assert float(objective) == pytest.approx(2 * FLOOR ** (1 / exponent), rel=1e-4)
-    expected = FLOOR ** (1 / exponent - 1) / exponent
+    assert float(objective) == pytest.approx(2 * TINY ** (1 / exponent), rel=1e-4)
+    expected = TINY ** (1 / exponent - 1) / exponent
     np.testing.assert_allclose(np.asarray(weights), np.full(3, expected), rtol=1e-4)
     assert np.isfinite(np.asarray(weights)).all()
 

@@ -10,8 +10,9 @@ import pytest
 from safetensors.numpy import save_file
 
 from solvers import backends
+from solvers.assembly import build_model
 from solvers.networks.base import unflatten
-from solvers.run import build_model, run
+from solvers.run import run
 from solvers.terms import Piece, build_terms
 from tests.conftest import BACKENDS, CATALOGUE, build, smoke_spec
 from workflow.analysis import figures, profiles

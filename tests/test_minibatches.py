@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
+from solvers.assembly import minibatches
 from solvers.networks.base import unflatten
 from solvers.optimizers.adam import Adam
 from solvers.optimizers.base import Job
 from solvers.optimizers.lbfgs import Lbfgs
-from solvers.run import minibatches
 from solvers.sampling import Source
 from solvers.terms import Piece, build_terms
 from tests.conftest import BACKENDS, CATALOGUE, METHODS, build, coefficients_of, smoke_spec

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 
 from solvers import optimizers
+from solvers.assembly import build_backend, initial_parameters
 from solvers.backends import Evaluation
 from solvers.monitor import Diverged, Monitor
 from solvers.optimizers import Job, StopReason
 from solvers.optimizers.adam import Adam
 from solvers.optimizers.lbfgs import Lbfgs
-from solvers.run import build_backend, initial_parameters
 from solvers.stopwatch import Stopwatch
 from solvers.training import Level, train
 from tests.conftest import BACKENDS, CATALOGUE, METHODS, coefficients_of, smoke_spec

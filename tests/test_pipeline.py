@@ -159,7 +159,7 @@ def test_comments_and_docstrings_rerun_nothing(
         ("problems/heat.py", "u.t - u.xx", "u.t - 1 * u.xx", USING["heat"]),
         ("solvers/networks/dense.py", "if self.width < 1", "if self.width <= 0", USING["dense"]),
         ("solvers/backends/torch.py", "PREDICTED_AT_ONCE = 8192", "PREDICTED_AT_ONCE = 4096", len(METHODS)),
-        ("solvers/balancing/power.py", "FLOOR = 1e-30", "FLOOR = 1e-31", USING["power"]),
+        ("solvers/balancing/power.py", "clip(TINY)", "clip(2 * TINY)", USING["power"]),
         ("config/experiments/heat-0.3.yaml", "every: 20", "every: 19", 0),
         ("config/experiments/heat-0.3.yaml", "learning_rate: 1.0e-3", "learning_rate: 2.0e-3", 4),
         ("config/scales/smoke.yaml", "iterations: 20", "iterations: 21", USING["adam at 20"]),

@@ -15,10 +15,11 @@ from safetensors.numpy import load_file, save
 from solvers import backends, checkpoint
 from solvers.checkpoint import Checkpoints, sole_writer
 from solvers.record import RecordError, RunRecord, read_fields, read_history, read_run
-from solvers.run import Conditions, run
+from solvers.run import Conditions, give_up, run
 from solvers.spec import RunSpec
 from solvers.training import Snapshot
 from tests.conftest import CATALOGUE, METHODS, ROOT
+from workflow.analysis.summary import summarise
 
 ALWAYS = Conditions(checkpoint_interval=0.0)
 
@@ -213,14 +214,16 @@ def test_a_run_killed_by_the_system_goes_on_by_itself(tmp_path):
 
 def test_a_run_killed_again_and_again_is_recorded_as_killed(tmp_path):
     code = (
-        "import os, signal, solvers.run\n"
-        "def die(*a, **o): os.kill(os.getpid(), signal.SIGKILL)\n"
-        "solvers.run.train = die\n"
+        "import os, signal\n"
+        "from solvers.checkpoint import Checkpoints\n"
+        "save = Checkpoints.save\n"
+        "def save_and_die(self, snapshot): save(self, snapshot); os.kill(os.getpid(), signal.SIGKILL)\n"
+        "Checkpoints.save = save_and_die\n"
     )
     (tmp_path / "sitecustomize.py").write_text(code)
     environment = os.environ | {"PYTHONPATH": f"{tmp_path}:{ROOT}"}
     done = subprocess.run(
-        [*SHORT, "--results", str(tmp_path)],
+        [*SHORT, "--checkpoint-interval", "1e-9", "--results", str(tmp_path)],
         cwd=ROOT,
         env=environment,
         capture_output=True,
@@ -229,6 +232,52 @@ def test_a_run_killed_again_and_again_is_recorded_as_killed(tmp_path):
     assert done.returncode == 0, done.stderr
     record = read_run(tmp_path / "smoke/heat-0.3/pinn/torch/paper/0")
     assert record.status == "killed" and "killed 4 times" in record.reason and record.last is None
+    assert len(record.restarts) == 3 and record.iterations > record.restarts[-1].iteration > 0
+
+
+@pytest.mark.parametrize("method", KINDS.values(), ids="-".join)
+def test_a_killed_run_keeps_what_its_checkpoint_holds(tmp_path, monkeypatch, kill, method):
+    """Killed inside its first stage, and after one more checkpoint; then given up."""
+    spec = CATALOGUE.resolve(*method, "torch", scale="smoke")
+    places = saves(spec, tmp_path / "undisturbed", monkeypatch)
+    for count in (1, 1):
+        kill(count)
+        with pytest.raises(Killed):
+            run(spec, tmp_path / "killed", ALWAYS)
+    record = give_up(spec, tmp_path / "killed", "its process was killed 2 times")
+    assert record == read_run(tmp_path / "killed")
+    assert (record.status, record.reason, record.last) == ("killed", "its process was killed 2 times", None)
+    (restart,) = record.restarts
+    assert 0 < restart.iteration < record.iterations <= record.function_evaluations
+    assert record.iterations == sum(stage.iterations for stage in record.stages)
+    assert record.stages[-1].optimizer == places[1][0]
+    assert (record.stages[-1].reason == "killed") == places[1][1]
+    ours, undisturbed = (
+        read_history(tmp_path / name).drop(columns="seconds") for name in ("killed", "undisturbed")
+    )
+    assert 0 < len(ours) < len(undisturbed) and ours.equals(undisturbed[: len(ours)])
+    assert ours.iteration.iloc[-1] <= record.iterations
+    weights = [load_file(tmp_path / name / "weights.safetensors") for name in ("killed", "undisturbed")]
+    assert {n: array.shape for n, array in weights[0].items()} == {
+        n: array.shape for n, array in weights[1].items()
+    }
+    assert record.seconds["training"] >= record.stages[-1].seconds > 0
+    assert not (tmp_path / "killed" / checkpoint.FOLDER).exists()
+    (row,) = summarise([tmp_path / "killed"]).itertuples()
+    assert row.status == "killed" and row.iterations == record.iterations
+
+
+@pytest.mark.parametrize("content", [None, b"no"])
+def test_a_killed_run_without_a_readable_checkpoint_is_recorded_too(tmp_path, content):
+    spec = CATALOGUE.resolve("heat-0.3", "pinn", "torch", scale="smoke")
+    path = Checkpoints(tmp_path, {}).path
+    if content is not None:
+        path.parent.mkdir()
+        path.write_bytes(content)
+    record = give_up(spec, tmp_path, "killed")
+    assert record.status == "killed" and record.iterations == 0 and not record.stages
+    assert read_history(tmp_path).empty and "rel_l2" in read_history(tmp_path)
+    assert load_file(tmp_path / "weights.safetensors") == read_fields(tmp_path) == {}
 
 
 def test_one_process_at_a_time_makes_a_run(tmp_path):

@@ -8,11 +8,12 @@ import pandas as pd
 import pytest
 from safetensors.numpy import load_file
 
+from solvers.assembly import build_backend, build_model, collocation_points, initial_parameters
 from solvers.errors import grid_errors
 from solvers.networks.base import flatten
 from solvers.randomness import generator
 from solvers.record import RecordError, read_history, read_run
-from solvers.run import build_backend, build_model, collocation_points, initial_parameters, run, run_folder
+from solvers.run import run, run_folder
 from tests.conftest import BACKENDS, CATALOGUE, coefficients_of, smoke_spec
 
 CASE = ("heat-0.3", "mmpinn")

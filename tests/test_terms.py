@@ -9,11 +9,11 @@ import pytest
 import problems
 from problems.base import Equation, Problem
 from solvers import backends, balancing, networks
+from solvers.assembly import collocation_points, initial_parameters
 from solvers.backends import Backend
 from solvers.jets import numpy_ops
 from solvers.networks.base import flatten, parameter_count, unflatten
 from solvers.networks.mff import FourierMap
-from solvers.run import collocation_points, initial_parameters
 from solvers.sampling import sample
 from solvers.terms import INPUTS, Model, Piece, Term, build_terms, chunked
 from tests.conftest import BACKENDS, CATALOGUE, build, coefficients_of, smoke_spec

@@ -4,9 +4,9 @@ import hashlib
 import platform
 from pathlib import Path
 
-__all__ = ["cache_folder"]
+from solvers.fingerprint import ROOT
 
-ROOT = Path(__file__).resolve().parent.parent.parent
+__all__ = ["cache_folder"]
 
 
 def cache_folder() -> Path:

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from solvers.balancing.base import Balancing
+from solvers.balancing.base import TINY, Balancing
 from solvers.networks.base import parameter_count
 from solvers.stopwatch import Stopwatch
 from solvers.terms import Model, Term
@@ -22,7 +22,6 @@ __all__ = ["AdamOptions", "Backend", "Batches", "Evaluation", "LbfgsOptions", "L
 Batches = list[list[dict[str, np.ndarray]]]
 FEATURES_AT_MOST = 2**28
 """Bytes of the terms' features that are kept; more are computed anew in every sweep."""
-TINY = 1e-30  # keeps the ratio of two terms defined where both are zero
 
 
 @dataclass(frozen=True)

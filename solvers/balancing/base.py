@@ -11,7 +11,11 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["Balancing"]
+__all__ = ["TINY", "Balancing"]
+
+TINY = 1e-30
+"""Far below any term or gradient that training reaches, and no denormal in float32: keeps quotients and the slopes
+of powers finite where these are zero."""
 
 
 class Balancing(ABC):

@@ -5,12 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from solvers.balancing.base import TINY
 from solvers.balancing.sum import Sum
 
 __all__ = ["Lra"]
-
-LEAST = 1e-30
-"""Least mean gradient that is divided by: a term without any gradient keeps a finite weight."""
 
 
 @dataclass(frozen=True)
@@ -41,5 +39,5 @@ class Lra(Sum):
         total = gradients[residual].sum(axis=0)
         largest = max(np.abs(total[place]).max() for place in matrices)
         means = np.mean([np.abs(gradients[:, place]).mean(axis=1) for place in matrices], axis=0)
-        balanced = largest / np.maximum(coefficients * means, LEAST)
+        balanced = largest / np.maximum(coefficients * means, TINY)  # a term without a gradient: a finite weight
         return np.where(residual, coefficients, (1 - self.rate) * coefficients + self.rate * balanced)

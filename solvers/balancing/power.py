@@ -6,13 +6,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from solvers.balancing.base import Balancing
+from solvers.balancing.base import TINY, Balancing
 
-__all__ = ["FLOOR", "Power"]
-
-FLOOR = 1e-30
-"""Least sum of terms that is raised: d(S^(1/n))/dS is infinite at S = 0, where a gradient of zero would make
-it NaN. Far below any value that training reaches in float32; below it the slope stays that at the floor."""
+__all__ = ["Power"]
 
 
 @dataclass(frozen=True)
@@ -44,5 +40,6 @@ class Power(Balancing):
     def combine(self, values: Any, coefficients: Any) -> tuple[Any, Any]:
         """Sum of powers; the weight of a term is p S^(p - 1) of its group's sum S, with p = 1 / exponent."""
         member, power = coefficients[:, :-1], coefficients[:, -1]
-        sums = (member @ values).clip(FLOOR)
+        # The slope at S = 0 is infinite, and times a gradient of zero NaN: below TINY it is that at TINY.
+        sums = (member @ values).clip(TINY)
         return (sums**power).sum(), (power * sums ** (power - 1)) @ member

@@ -26,6 +26,7 @@ class StopReason(StrEnum):
     DIVERGED = "diverged"
     TIME_LIMIT = "time-limit"
     OUT_OF_MEMORY = "out-of-memory"
+    KILLED = "killed"
 
     @property
     def explanation(self) -> str:
@@ -43,6 +44,7 @@ _EXPLANATIONS = {
     StopReason.DIVERGED: "a term or gradient was not finite, or the sum of the terms grew beyond the limit",
     StopReason.TIME_LIMIT: "the run's time limit was reached",
     StopReason.OUT_OF_MEMORY: "there was not enough memory",
+    StopReason.KILLED: "the run's process was killed again and again",
 }
 
 
