@@ -1,6 +1,7 @@
 """Figures of costs: times to targets, trajectories of both backends from one start, performance profiles."""
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -9,6 +10,7 @@ from matplotlib.figure import Figure
 
 from workflow.analysis.backends import PARTED, parting, relative_differences
 from workflow.analysis.figures import Run
+from workflow.analysis.figures.style import WIDTH
 from workflow.analysis.summary import TARGETS
 from workflow.analysis.targets import COSTS, cost_ratios, profile
 
@@ -47,6 +49,23 @@ def reached_table(runs: Sequence[Run]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["method", "backend", "numerics", "target", "cost", "at", "share"])
 
 
+def _lines(
+    table: pd.DataFrame, height: float, x: str, y: str, facet: Mapping[str, Any], **options: Any
+) -> sns.FacetGrid:
+    """A line through the rows of each group, as they come, in panels of ``height`` inches, beside a legend.
+
+    ``facet`` are options of the grid, ``options`` those of :func:`seaborn.relplot`.
+    """
+    facet = {"legend_out": False, **facet}  # seaborn would draw the whole figure twice to find a place for it
+    lines = {"kind": "line", "estimator": None, "sort": False}
+    grid = sns.relplot(table, x=x, y=y, height=height, facet_kws=facet, **lines, **options)
+    figure = grid.figure
+    figure.set_size_inches(max(WIDTH, figure.get_figwidth()), figure.get_figheight())
+    figure.set_layout_engine("constrained")
+    sns.move_legend(grid, "outside right center", frameon=False)
+    return grid
+
+
 def _groups(runs: Sequence[Run]) -> dict[tuple[str, str, str], list[Run]]:
     groups: dict[tuple[str, str, str], list[Run]] = {}
     for run in runs:
@@ -61,22 +80,8 @@ def draw_targets(runs: Sequence[Run]) -> tuple[Figure, pd.DataFrame]:
     shown = table.assign(
         backend=table.backend + ", " + table.numerics, target=[f"{100 * t:g} %" for t in table.target]
     )
-    grid = sns.relplot(
-        shown,
-        x="at",
-        y="share",
-        hue="method",
-        style="backend",
-        row="target",
-        col="cost",
-        kind="line",
-        estimator=None,
-        sort=False,
-        drawstyle="steps-post",
-        height=1.7,
-        aspect=1.9,
-        facet_kws={"sharex": "col"},
-    )
+    semantics = {"hue": "method", "style": "backend", "row": "target", "col": "cost"}
+    grid = _lines(shown, 1.7, "at", "share", drawstyle="steps-post", facet={"sharex": "col"}, **semantics)
     grid.set(ylim=(-0.04, 1.04)).set_titles("to {row_name}").set_ylabels("share of runs")
     for axis, label in zip(grid.axes[-1], grid.col_names, strict=True):
         axis.set_xlabel(label)
@@ -98,21 +103,9 @@ def draw_trajectories(runs: Sequence[Run]) -> tuple[Figure, pd.DataFrame]:
             first, second, *_ = by_backend.values()
             partings[title] = [parting(first.history, second.history, tolerance) for tolerance in PARTED]
     table = pd.concat(tables, ignore_index=True)
-    grid = sns.relplot(
-        table,
-        x="iteration",
-        y="objective",
-        hue="backend",
-        style="backend",
-        col="run",
-        col_wrap=min(2, table.run.nunique()),
-        kind="line",
-        estimator=None,
-        sort=False,
-        height=2.2,
-        aspect=1.7,
-        facet_kws={"sharex": False, "sharey": False},
-    )
+    facet = {"sharex": False, "sharey": False}
+    semantics = {"hue": "backend", "style": "backend", "col": "run", "col_wrap": min(2, table.run.nunique())}
+    grid = _lines(table, 2.2, "iteration", "objective", facet=facet, **semantics)
     grid.set(yscale="log").set_titles("{col_name}")
     for title, places in partings.items():
         for place, style in zip(places, LINES, strict=True):
@@ -143,24 +136,13 @@ def draw_partings(runs: Sequence[Run]) -> tuple[Figure, pd.DataFrame]:
     apart = table[table.difference > 0]
     if apart.empty:
         return _message("the objectives of the two backends are the same throughout"), table
-    grid = sns.relplot(
-        apart,
-        x="iteration",
-        y="difference",
-        hue="numerics",
-        style="backends" if table.backends.nunique() > 1 else None,
-        col="method",
-        col_wrap=min(2, apart.method.nunique()),
-        kind="line",
-        estimator=None,
-        sort=False,
-        height=2.2,
-        aspect=1.7,
-        facet_kws={"sharex": False},
-    )
+    semantics = {"hue": "numerics", "style": "backends" if table.backends.nunique() > 1 else None}
+    semantics |= {"col": "method", "col_wrap": min(2, apart.method.nunique())}
+    grid = _lines(apart, 2.2, "iteration", "difference", facet={"sharex": False}, **semantics)
     grid.set(yscale="log").set_titles("{col_name}").set_ylabels("relative difference\nof the objectives")
     for tolerance, style in zip(PARTED, LINES, strict=True):
-        grid.refline(y=tolerance, color="0.4", linestyle=style, linewidth=0.9)
+        for axis in grid.axes.flat:
+            axis.axhline(tolerance, color="0.4", linestyle=style, linewidth=0.9)
     return grid.figure, table
 
 
@@ -211,21 +193,10 @@ def draw_profiles(summary: pd.DataFrame, costs: Sequence[str]) -> tuple[Figure, 
     if table.empty:
         return _message("nothing to compare: no problem was run with two methods"), table
     several = table[table.experiments > 1]
-    grid = sns.relplot(
-        several if len(several) else table,
-        x="factor",
-        y="share",
-        hue="method",
-        style="method",
-        row="run",
-        col="cost",
-        kind="line",
-        estimator=None,
-        sort=False,
-        drawstyle="steps-post",
-        height=2.2,
-        aspect=1.25,
-        facet_kws={"margin_titles": True},
+    shown = several if len(several) else table
+    semantics = {"hue": "method", "style": "method", "row": "run", "col": "cost", "aspect": 1.25}
+    grid = _lines(
+        shown, 2.2, "factor", "share", drawstyle="steps-post", facet={"margin_titles": True}, **semantics
     )
     grid.set(xscale="log", xlim=(1, MOST_FACTOR), ylim=(-0.04, 1.04))
     grid.set_titles(col_template="{col_name}", row_template="{row_name}")

@@ -7,6 +7,7 @@ import os
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -53,15 +54,22 @@ class Inputs:
 
 
 @dataclass(frozen=True)
+class Embedded:
+    """An image as a data URL, and its size in pixels."""
+
+    data: str
+    size: tuple[int, int]
+
+
+@dataclass(frozen=True)
 class Picture:
-    """A figure: embedded image, its size in pixels, caption, and links to its files."""
+    """A figure: image, caption, and links to its files."""
 
     name: str
     title: str
     alt: str
     caption: str
-    data: str
-    size: tuple[int, int]
+    image: Embedded
     files: dict[str, str]
 
 
@@ -101,13 +109,14 @@ class Answer:
     counts: dict[str, int]
 
 
-def write_page(page: Path, inputs: Inputs, captions: Mapping[str, str]) -> None:
-    """The page at ``page``; links are relative to it. ``captions`` are those of the tables, by name."""
+def write_page(page: Path, inputs: Inputs, captions: Mapping[str, str], threads: int = 1) -> None:
+    """The page at ``page``; links are relative to it. ``captions`` are those of the tables, by name. Images are
+    compressed in so many ``threads``."""
     page.parent.mkdir(parents=True, exist_ok=True)
-    page.write_text(render(page, inputs, captions), encoding="utf-8")
+    page.write_text(render(page, inputs, captions, threads), encoding="utf-8")
 
 
-def render(page: Path, inputs: Inputs, captions: Mapping[str, str]) -> str:
+def render(page: Path, inputs: Inputs, captions: Mapping[str, str], threads: int = 1) -> str:
     """The page as text, to be put at ``page``."""
     summary, catalogue = read_summary(inputs.summary), Catalogue()
     anchors = run_anchors(summary)
@@ -116,8 +125,10 @@ def render(page: Path, inputs: Inputs, captions: Mapping[str, str]) -> str:
     names = [table.name for table in tables]
     main = next((name for name in MAIN if name in names), names[0] if names else "")
     tables.sort(key=lambda table: table.name != main)
+    with ThreadPoolExecutor(threads) as pool:
+        images = dict(zip(inputs.figures, pool.map(_embedded, inputs.figures), strict=True))
     sections = [
-        _section(catalogue.experiment(name), name, runs, tables, inputs.figures, link)
+        _section(catalogue.experiment(name), name, runs, tables, images, link)
         for name, runs in summary.groupby("experiment", sort=False)
     ]
     environment = Environment(
@@ -132,7 +143,11 @@ def render(page: Path, inputs: Inputs, captions: Mapping[str, str]) -> str:
         main=main,
         answers=answers(inputs.tables),
         tables=tables,
-        overview=[_picture(p, "", link) for p in inputs.figures if p.parent.name not in set(summary.experiment)],
+        overview=[
+            _picture(path, image, "", link)
+            for path, image in images.items()
+            if path.parent.name not in set(summary.experiment)
+        ],
         sections=sections,
         axes={
             axis: list(dict.fromkeys(summary[axis])) for axis in ("experiment", "backend", "numerics", "method")
@@ -208,7 +223,7 @@ def _section(
     name: str,
     runs: pd.DataFrame,
     tables: Sequence[Table],
-    figures: Sequence[Path],
+    images: Mapping[Path, Embedded],
     link: Callable[[Path], str],
 ) -> Section:
     options = dict(experiment.problem)
@@ -218,7 +233,11 @@ def _section(
         title=experiment.title,
         equation=inspect.getdoc(type(problems.load(**options))) or "",
         tables=[table for table in own if table.rows],
-        pictures=[_picture(path, experiment.title, link) for path in figures if path.parent.name == name],
+        pictures=[
+            _picture(path, image, experiment.title, link)
+            for path, image in images.items()
+            if path.parent.name == name
+        ],
         runs=_runs(runs, link),
     )
 
@@ -241,21 +260,24 @@ def _runs(runs: pd.DataFrame, link: Callable[[Path], str]) -> list[RunRow]:
     ]
 
 
-def _picture(png: Path, experiment: str, link: Callable[[Path], str]) -> Picture:
-    name = png.stem
-    caption = figure_caption(name)
+def _embedded(png: Path) -> Embedded:
     with Image.open(png) as image:
-        size = image.size
         stream = io.BytesIO()
         image.convert("RGB").save(stream, "WEBP", lossless=True, quality=60, method=3)
+        data = base64.b64encode(stream.getvalue()).decode("ascii")
+        return Embedded("data:image/webp;base64," + data, image.size)
+
+
+def _picture(png: Path, image: Embedded, experiment: str, link: Callable[[Path], str]) -> Picture:
+    name = png.stem
+    caption = figure_caption(name)
     first = re.split(r"(?<=[.:])\s", caption, maxsplit=1)[0].rstrip(".:")
     return Picture(
         name=name,
         title=name.replace("-", ", ").capitalize(),
         alt=f"{experiment}: {first}" if experiment else first,
         caption=caption,
-        data="data:image/webp;base64," + base64.b64encode(stream.getvalue()).decode("ascii"),
-        size=size,
+        image=image,
         files={
             suffix: link(png.with_suffix(f".{suffix}"))
             for suffix in ("pdf", "png", "csv")

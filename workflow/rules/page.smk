@@ -1,4 +1,4 @@
-# The page: everything of one sweep in one file.
+# The page: everything of one sweep in one file. Most of its time goes into compressing the figures, side by side.
 
 
 rule page:
@@ -13,6 +13,7 @@ rule page:
         page="reports/{sweep}/index.html",
     log:
         "logs/page/{sweep}.log",
+    threads: 4
     message:
         "the page"
     script:

@@ -13,4 +13,5 @@ inputs = Inputs(
     figures=[Path(path) for path in snakemake.input.figures],
     config=snakemake.config,
 )
-write_page(Path(snakemake.output.page), inputs, {name: caption(name) for name in TABLES})
+captions = {name: caption(name) for name in TABLES}
+write_page(Path(snakemake.output.page), inputs, captions, snakemake.threads)

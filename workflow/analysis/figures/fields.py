@@ -1,4 +1,4 @@
-"""Exact solution, prediction and pointwise error."""
+"""Exact solution (or the computed reference in its place), prediction and pointwise error."""
 
 from collections.abc import Mapping, Sequence
 
@@ -9,6 +9,7 @@ from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
+from problems.base import ReferenceProblem
 from workflow.analysis.figures.runs import Run, by_panel, lowest_seeds
 from workflow.analysis.figures.style import colours, legend, note, panels
 
@@ -24,10 +25,17 @@ def draw_fields(runs: Sequence[Run]) -> tuple[Figure, pd.DataFrame]:
     kept = [run for run in runs if run.fields]
     shown = lowest_seeds(kept)
     axes = coordinates(shown[0]) if shown else {}
-    figure = (_maps if len(axes) == 2 else _curves)(shown)
+    name = _solution_name(shown)
+    figure = (_maps if len(axes) == 2 else _curves)(shown, name)
     note(figure, runs, kept, "prediction")
-    exact = {"exact": shown[0].fields["exact"]} if shown else {}
+    exact = {name: shown[0].fields["exact"]} if shown else {}
     return figure, field_table(axes, exact | {run.label: run.fields["predicted"] for run in shown})
+
+
+def _solution_name(shown: Sequence[Run]) -> str:
+    """What the predictions are held against."""
+    computed = shown and isinstance(shown[0].record.spec.build_problem(), ReferenceProblem)
+    return "reference" if computed else "exact"
 
 
 def coordinates(run: Run) -> dict[str, np.ndarray]:
@@ -51,7 +59,7 @@ def largest(fields: Sequence[np.ndarray]) -> float:
     return max((float(f[np.isfinite(f)].max(initial=0.0)) for f in fields), default=0.0) or 1.0
 
 
-def _curves(shown: Sequence[Run]) -> Figure:
+def _curves(shown: Sequence[Run], name: str) -> Figure:
     """Solution and error, a row for each method, a colour for each backend."""
     grouped = by_panel(shown)
     hues = colours(sorted({run.record.spec.backend for run in shown}))
@@ -73,11 +81,11 @@ def _curves(shown: Sequence[Run]) -> Figure:
         axes[0, 1].set_ylim(bottom=largest([_error(run) for run in shown]) * 1e-7)  # a hard constraint is exact
         for axis in axes[-1]:
             axis.set_xlabel(*coordinates(shown[0]))
-    legend(figure, {"exact": "0.65"} | hues)
+    legend(figure, {name: "0.65"} | hues)
     return figure
 
 
-def _maps(shown: Sequence[Run]) -> Figure:
+def _maps(shown: Sequence[Run], name: str) -> Figure:
     """The exact solution, then prediction and error side by side for each backend, a row for each method."""
     grouped = by_panel(shown)
     backends = sorted({run.record.spec.backend for run in shown})
@@ -86,14 +94,14 @@ def _maps(shown: Sequence[Run]) -> Figure:
     figure, axes = panels(1 + len(grouped), 2 * len(backends), 1.75)
     for axis in axes.flat:
         axis.set_axis_off()
-    first = show_map(axes[0, 0], coordinates(shown[0]), exact, values, VALUES, "exact")
+    first = show_map(axes[0, 0], coordinates(shown[0]), exact, values, VALUES, name)
     last = None
     for row, (title, members) in zip(axes[1:], grouped.items(), strict=True):
         for run in members:
             column = 2 * backends.index(run.record.spec.backend)
-            name = run.record.spec.backend
-            show_map(row[column], coordinates(run), run.fields["predicted"], values, VALUES, f"{title}\n{name}")
-            last = show_map(row[column + 1], coordinates(run), _error(run), errors, ERRORS, f"|error|\n{name}")
+            backend = run.record.spec.backend
+            show_map(row[column], coordinates(run), run.fields["predicted"], values, VALUES, f"{title}\n{backend}")
+            last = show_map(row[column + 1], coordinates(run), _error(run), errors, ERRORS, f"|error|\n{backend}")
     figure.colorbar(last, ax=axes, label="|error|", shrink=0.5, aspect=40, pad=0.01, extend="both")
     figure.colorbar(first, ax=axes, label="solution and prediction", shrink=0.5, aspect=40, pad=0.01)
     return figure
