@@ -12,7 +12,7 @@ from safetensors.numpy import save_file
 from solvers import backends
 from solvers.assembly import build_model
 from solvers.networks.base import unflatten
-from solvers.run import run
+from solvers.run import give_up, run
 from solvers.terms import Piece, build_terms
 from tests.conftest import BACKENDS, CATALOGUE, build, smoke_spec
 from workflow.analysis import figures, profiles
@@ -111,6 +111,16 @@ def test_figures_of_an_experiment_without_any_history_are_empty(folders, name, t
     figures.write_figure(figure, table, tmp_path / f"{name}.pdf")
     assert (tmp_path / f"{name}.png").exists()
     assert not len(table) or not table.share.any(), "shares of runs may be known, and are zero"
+
+
+@pytest.mark.parametrize("name", figures.FIGURES | profiles.CURVES)
+def test_a_run_that_was_given_up_leaves_the_others_drawn(folders, name, tmp_path):
+    """It has all its files, without an iterate or a field in them."""
+    spec = smoke_spec(("heat-0.3", "pinn"), BACKENDS[1], "paper", seed=1)
+    give_up(spec, tmp_path / "given-up", "its process was killed 4 times")
+    figure, table = (figures.FIGURES | profiles.CURVES)[name](figures.read_runs([*folders, tmp_path / "given-up"]))
+    figures.write_figure(figure, table, tmp_path / f"{name}.pdf")
+    assert len(table)
 
 
 @pytest.mark.parametrize("name", profiles.CURVES)

@@ -1,4 +1,10 @@
 # All figures of one experiment in one job: importing the plotting library costs more than drawing.
+def only(experiments):
+    """Wildcard constraint: one of these experiments, of which there may be none."""
+    return "|".join(map(re.escape, experiments)) or "(?!)"
+
+
+GROUPED = [name for name in SWEEP.experiments if SWEEP.grouped(name)]
 
 
 rule figures:
@@ -11,6 +17,8 @@ rule figures:
         ),
     log:
         "logs/figures/{sweep}/{experiment}.log",
+    wildcard_constraints:
+        experiment=only(sorted(set(SWEEP.experiments) - set(GROUPED))),
     resources:
         mem_mb=2000,
         runtime=30,
@@ -22,22 +30,17 @@ rule figures:
         "../scripts/figures.py"
 
 
-rule group_figures:
-    input:
-        runs=lambda wildcards: run_files("run.json", wildcards.experiment),
-        others=lambda wildcards: other_files(wildcards.experiment),
+use rule figures as figures_with_groups with:
     output:
         **figure_outputs(
-            GROUP_FIGURES, "reports/{sweep}/figures/{experiment}", "{experiment}"
+            FIGURES + GROUP_FIGURES,
+            "reports/{sweep}/figures/{experiment}",
+            "{experiment}",
         ),
-    log:
-        "logs/figures/{sweep}/{experiment}-groups.log",
+    wildcard_constraints:
+        experiment=only(GROUPED),
     params:
-        figures=GROUP_FIGURES,
-    message:
-        "figures by subdomain of {wildcards.experiment}"
-    script:
-        "../scripts/figures.py"
+        figures=FIGURES + GROUP_FIGURES,
 
 
 rule summary_figures:

@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from safetensors.numpy import load_file
 
 from problems.base import Problem
+from solvers.assembly import build_model
 from solvers.jets import numpy_ops
-from solvers.run import build_model
+from solvers.record import read_weights
 from solvers.sampling import uniform_grid
 from solvers.spec import RunSpec
 from solvers.terms import Piece, block_arrays, build_terms
@@ -27,8 +27,9 @@ WEIGHTS = "weights.safetensors"
 
 
 def has_weights(run: Run) -> bool:
-    """Whether a run has kept its weights, which the archive leaves out where they are large."""
-    return (run.folder / WEIGHTS).exists()
+    """Whether a run has its last weights: the archive leaves them out where they are large, and a run that came to
+    no iterate has none."""
+    return (run.folder / WEIGHTS).exists() and any(n.startswith("last/") for n in read_weights(run.folder))
 
 
 def pointwise_residual(folder: Path, spec: RunSpec, problem: Problem, points: np.ndarray) -> np.ndarray:
@@ -36,7 +37,7 @@ def pointwise_residual(folder: Path, spec: RunSpec, problem: Problem, points: np
 
     ``problem`` is that of ``spec``; it compiles its functions once for all runs."""
     model = build_model(spec, problem)
-    saved = load_file(folder / WEIGHTS)
+    saved = read_weights(folder)
     parameters = {name: saved[f"last/{name}"].astype(float) for name in model.shapes}
     (block,) = build_terms([Piece("residual", problem.residual, points)])[0].blocks
     given = model.constants(block.layout) | block_arrays(model, block)
