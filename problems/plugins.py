@@ -6,6 +6,7 @@ Used for problems, networks, balancing rules, optimizers and backends alike: to 
 import importlib
 import inspect
 import pkgutil
+from functools import cache
 
 __all__ = ["load_plugin", "plugin_module", "plugin_names"]
 
@@ -14,9 +15,15 @@ _SUPPORT = {"base", "derivatives", "plugins"}
 
 def plugin_names(package: str) -> list[str]:
     """Names of the plug-ins in ``package``: its modules but supporting and private ones, with dashes, sorted."""
+    return list(_names(package))
+
+
+@cache
+def _names(package: str) -> tuple[str, ...]:
+    """Asked thousands of times while a sweep is checked, so that its folder is listed once."""
     path = importlib.import_module(package).__path__
     found = (module.name for module in pkgutil.iter_modules(path))
-    return sorted(name.replace("_", "-") for name in found if name not in _SUPPORT and name[0] != "_")
+    return tuple(sorted(name.replace("_", "-") for name in found if name not in _SUPPORT and name[0] != "_"))
 
 
 def plugin_module(package: str, name: str) -> str:
