@@ -47,10 +47,10 @@ def test_the_floor_counts_every_branch_and_no_frozen_frequency():
     assert found["product", 50, 50] % 2 == 0 and ("first product", 2, 50) not in found
 
 
-def test_contenders_take_turns():
+def test_contenders_take_turns_and_each_timed_call_follows_one_of_its_own():
     calls = []
     times = alternate({"a": lambda: calls.append("a"), "b": lambda: calls.append("b")}, rounds=3, seconds=10)
-    assert calls == ["a", "b"] * 4 and len(times["a"]) == len(times["b"]) == 3
+    assert calls == ["a", "b"] + ["a", "a", "b", "b"] * 3 and len(times["a"]) == len(times["b"]) == 3
 
 
 def test_the_report_has_every_table(tmp_path):

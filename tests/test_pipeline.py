@@ -194,7 +194,7 @@ def test_tables_and_figures_of_the_archive_need_no_training(tree: Path, snakemak
     """As in a fresh clone: the tracked files are there, in any order of time."""
     shutil.copytree(ROOT / ARCHIVE, tree / ARCHIVE)
     jobs = planned(snakemake("runs=archive", "-n", scale="paper"))
-    assert set(jobs) == {"summary", "tables", "figures", "group_figures", "summary_figures", "page"}
+    assert set(jobs) == {"summary", "tables", "figures", "figures_with_groups", "summary_figures", "page"}
     done = snakemake("runs=archive", scale="paper")
     assert done.returncode == 0, done.stderr[-5000:]
     table = pd.read_csv(tree / "reports/paper-archive/tables/comparison.csv")

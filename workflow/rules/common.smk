@@ -110,6 +110,12 @@ def names_of_figures(experiment):
     return FIGURES + grouped
 
 
+def only_grouped(grouped):
+    """Wildcard constraint: an experiment with groups, or one without, of which there may be none."""
+    chosen = [name for name in SWEEP.experiments if SWEEP.grouped(name) == grouped]
+    return "|".join(map(re.escape, chosen)) or "(?!)"
+
+
 def figures():
     """All figures, in the order of the page."""
     names = [

@@ -1,10 +1,4 @@
 # All figures of one experiment in one job: importing the plotting library costs more than drawing.
-def only(experiments):
-    """Wildcard constraint: one of these experiments, of which there may be none."""
-    return "|".join(map(re.escape, experiments)) or "(?!)"
-
-
-GROUPED = [name for name in SWEEP.experiments if SWEEP.grouped(name)]
 
 
 rule figures:
@@ -18,7 +12,7 @@ rule figures:
     log:
         "logs/figures/{sweep}/{experiment}.log",
     wildcard_constraints:
-        experiment=only(sorted(set(SWEEP.experiments) - set(GROUPED))),
+        experiment=only_grouped(False),
     resources:
         mem_mb=2000,
         runtime=30,
@@ -38,7 +32,7 @@ use rule figures as figures_with_groups with:
             "{experiment}",
         ),
     wildcard_constraints:
-        experiment=only(GROUPED),
+        experiment=only_grouped(True),
     params:
         figures=FIGURES + GROUP_FIGURES,
 
