@@ -66,10 +66,10 @@ def _torch_net(shape: Shape, dtype: str) -> Any:
     import deepxde as dde
     import torch
 
-    from benchmarks.naive import torch_ops
+    from solvers.backends.torch import OPS
     from solvers.networks.base import unflatten
 
-    ops = torch_ops()
+    ops = OPS.plain
     given = {n: torch.tensor(a, dtype=getattr(torch, dtype)) for n, a in shape.model.constants(()).items()}
 
     class Net(dde.nn.NN):

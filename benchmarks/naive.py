@@ -1,33 +1,25 @@
 """Loss and gradient as it is usually written: nested automatic differentiation of one big batch."""
 
-import dataclasses
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from benchmarks.shapes import Shape
-from solvers.jets import Ops
 from solvers.networks.base import unflatten
 
-__all__ = ["jax_loss_and_gradient", "torch_loss_and_gradient", "torch_ops"]
+__all__ = ["jax_loss_and_gradient", "torch_loss_and_gradient"]
 
 Result = tuple[float, np.ndarray]
-
-
-def torch_ops() -> Ops:
-    """The plain operations: our tanh layer has no second derivative in reverse mode."""
-
-    from solvers.backends.torch import OPS
-
-    return dataclasses.replace(OPS, tanh_layer=None)
 
 
 def torch_loss_and_gradient(shape: Shape, dtype: str) -> Callable[[], Result]:
     """Nested ``torch.autograd.grad``, whole batch."""
     import torch
 
-    ops, real = torch_ops(), getattr(torch, dtype)
+    from solvers.backends.torch import OPS
+
+    ops, real = OPS.plain, getattr(torch, dtype)
     model, names = shape.model, shape.problem.coordinates
     given = {name: torch.tensor(array, dtype=real) for name, array in model.constants(()).items()}
     theta = torch.tensor(shape.theta(dtype)).requires_grad_()

@@ -12,15 +12,27 @@ whatever b and a are: one rule serves first derivatives (a = 0), second derivati
 first derivatives in the quadratic form travel as channels of their own. Orders above two are refused.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import reduce
+from dataclasses import dataclass, replace
+from functools import cache, reduce
 from operator import add
 from typing import Any
 
 import numpy as np
 
-__all__ = ["Channel", "Jet", "Ops", "channel_rows", "coordinate_jet", "join", "layout_for", "numpy_ops"]
+__all__ = [
+    "Channel",
+    "Jet",
+    "Ops",
+    "Products",
+    "bilinear",
+    "channel_rows",
+    "coordinate_jet",
+    "join",
+    "layout_for",
+    "numpy_ops",
+]
 
 FUSED = "operator"
 
@@ -31,8 +43,8 @@ class Ops:
 
     ``affine(x, w, b)`` is x @ w + b, ``join(arrays)`` puts them side by side along the last axis, and
     ``widen(array, rows)`` repeats an array (1, h) to (rows, h) and leaves one of (rows, h). The others are
-    elementwise. ``tanh_layer(value, parts, layout, weight, bias)`` is the namespace's own form of
-    :meth:`Jet.tanh_layer`, if it has one.
+    elementwise. ``tanh_layer(value, parts, layout, weight, bias)`` and ``bilinear(products, one, other, plus)``
+    are the namespace's own forms of :meth:`Jet.tanh_layer` and :func:`bilinear`, if it has them.
     """
 
     tanh: Any
@@ -42,6 +54,12 @@ class Ops:
     join: Any
     widen: Any
     tanh_layer: Any = None
+    bilinear: Any = None
+
+    @property
+    def plain(self) -> "Ops":
+        """Without the namespace's own forms, which may have no second derivative in reverse mode."""
+        return replace(self, tanh_layer=None, bilinear=None)
 
 
 numpy_ops = Ops(
@@ -148,32 +166,18 @@ class Jet:
     def _by_name(self) -> dict[str, Any]:
         return {channel.name: part for channel, part in zip(self.layout, self.parts, strict=True)}
 
-    def __add__(self, other: "Jet") -> "Jet":
-        parts = tuple(a + b for a, b in zip(self.parts, other.parts, strict=True))
-        return Jet(self.value + other.value, parts, self.layout)
-
     def __sub__(self, other: "Jet") -> "Jet":
         parts = tuple(a - b for a, b in zip(self.parts, other.parts, strict=True))
         return Jet(self.value - other.value, parts, self.layout)
 
-    def __mul__(self, other: "Jet") -> "Jet":
-        """The jet of the element-wise product, of two jets with the same channels."""
-        return self.times(other, self.layout)
-
-    def times(self, other: "Jet", layout: Layout) -> "Jet":
-        """The jet of the element-wise product with all channels of ``layout``, which either factor may lack:
-        D(fg) = f Dg + g Df + sum_ij a_ij (f_i g_j + f_j g_i)."""
-        mine, theirs = self._by_name(), other._by_name()
-        parts = []
-        for channel in layout:
-            addends = [self.value * theirs[channel.name]] if channel.name in theirs else []
-            addends += [other.value * mine[channel.name]] if channel.name in mine else []
-            for i, j, coefficient in channel.quadratic:
-                pairs = (layout[i].name, layout[j].name), (layout[j].name, layout[i].name)
-                cross = [mine[a] * theirs[b] for a, b in pairs if a in mine and b in theirs]
-                addends += [coefficient * reduce(add, cross)] if cross else []
-            parts.append(reduce(add, addends) if addends else 0 * self.value)
-        return Jet(self.value * other.value, tuple(parts), layout)
+    def times(self, other: "Jet", layout: Layout, ops: Ops, plus: "Jet | None" = None) -> "Jet":
+        """The jet of the element-wise product with all channels of ``layout``, which either factor may lack, and
+        of ``plus``, which has them all, added to it: D(fg) = f Dg + g Df + sum_ij a_ij (f_i g_j + f_j g_i)."""
+        products = _products(layout, self.layout, other.layout)
+        added = None if plus is None else (plus.value, *plus.parts)
+        form = ops.bilinear or bilinear
+        value, *parts = form(products, (self.value, *self.parts), (other.value, *other.parts), added)
+        return Jet(value, tuple(parts), layout)
 
     def sines(self, ops: Ops) -> "Jet":
         """The jet of [sin z, cos z], twice as wide."""
@@ -214,6 +218,43 @@ def _restricted(layout: Layout, axes: Sequence[int]) -> tuple[Layout, tuple[int,
         return Channel(channel.name, first, kept)
 
     return tuple(restricted(layout[k]) for k in position), tuple(position)
+
+
+Products = tuple[tuple[tuple[int, int, float], ...], ...]
+
+
+@cache
+def _products(layout: Layout, one: Layout, other: Layout) -> Products:
+    """What the value and the channels of a product are made of: for each the (i, j, a) of sum a f_i g_j, where 0
+    is the value of a factor and k + 1 its channel k."""
+    mine, theirs = ({"": 0} | {c.name: k + 1 for k, c in enumerate(factor)} for factor in (one, other))
+    found: list[dict[tuple[str, str], float]] = [{("", ""): 1.0}]
+    for channel in layout:
+        pairs = defaultdict(float, {("", channel.name): 1.0, (channel.name, ""): 1.0})
+        for i, j, coefficient in channel.quadratic:
+            a, b = layout[i].name, layout[j].name
+            pairs[a, b] += coefficient
+            pairs[b, a] += coefficient
+        found.append(pairs)
+    return tuple(
+        tuple((mine[a], theirs[b], c) for (a, b), c in pairs.items() if a in mine and b in theirs)
+        for pairs in found
+    )
+
+
+def bilinear(
+    products: Products, one: Sequence[Any], other: Sequence[Any], plus: Sequence[Any] | None
+) -> list[Any]:
+    """For each of the ``products`` sum a f_i g_j, from arrays of one shape, plus an array of ``plus`` if given."""
+
+    def total(k: int) -> Any:
+        addends = [] if plus is None else [plus[k]]
+        for i, j, coefficient in products[k]:
+            product = one[i] * other[j]
+            addends.append(product if coefficient == 1.0 else coefficient * product)
+        return reduce(add, addends) if addends else 0 * one[0]
+
+    return [total(k) for k in range(len(products))]
 
 
 def join(jets: Sequence[Jet], ops: Ops) -> Jet:

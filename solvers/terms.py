@@ -201,7 +201,7 @@ def weighted_squares(
     """
     jet = model.output(chunk["points"], block.layout, parameters, chunk, ops)
     if model.trial:
-        jet = model.trial.jet(jet, chunk)
+        jet = model.trial.jet(jet, chunk, ops)
     mismatch = block.mismatch(jet, chunk["points"], chunk["target"])
     squares = mismatch * mismatch
     return (_multiplied(chunk) * squares).sum(), squares

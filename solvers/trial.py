@@ -8,7 +8,7 @@ import numpy as np
 import sympy
 
 from problems.base import Problem
-from solvers.jets import Jet, Layout
+from solvers.jets import Jet, Layout, Ops
 
 __all__ = ["TRIALS", "HardConstraint", "channel_expression", "trial_for"]
 
@@ -49,14 +49,14 @@ class HardConstraint:
         derived = [channel_expression(layout, k, expression, symbols) for k in range(len(layout))]
         return [self.problem.numeric(each) for each in (expression, *derived)]
 
-    def jet(self, network: Jet, arrays: dict[str, Any]) -> Jet:
+    def jet(self, network: Jet, arrays: dict[str, Any], ops: Ops) -> Jet:
         """The jet of u (n, 1) from that of N and the arrays of the same points."""
 
         def given(name: str) -> Jet:
             columns = [arrays[name][:, k : k + 1] for k in range(1 + len(network.layout))]
             return Jet(columns[0], tuple(columns[1:]), network.layout)
 
-        return given("lift") + given("vanishing") * network
+        return given("vanishing").times(network, network.layout, ops, plus=given("lift"))
 
     def value(self, network: np.ndarray, points: np.ndarray) -> np.ndarray:
         """u (N,) from N (N,) at ``points`` (N, d), in the precision of N."""

@@ -15,13 +15,15 @@ import numpy as np
 from solvers.balancing.base import TINY, Balancing
 from solvers.networks.base import parameter_count
 from solvers.stopwatch import Stopwatch
-from solvers.terms import Model, Term
+from solvers.terms import Block, Model, Term, chunked
 
 __all__ = ["AdamOptions", "Backend", "Batches", "Evaluation", "LbfgsOptions", "LbfgsStep", "Trace"]
 
 Batches = list[list[dict[str, np.ndarray]]]
 FEATURES_AT_MOST = 2**28
 """Bytes of the terms' features that are kept; more are computed anew in every sweep."""
+VALUES_AT_ONCE = 3
+"""Points without derivatives that are swept in the place of one with them: they carry a third of the arrays."""
 
 
 @dataclass(frozen=True)
@@ -88,9 +90,9 @@ class Backend(ABC):
     """
 
     chunk_size: ClassVar[int]
-    """Points in one sweep on a CPU, where a chunk should stay in the cache. One number for each framework: from
-    1,000 to 2,000 points (JAX: 250 to 1,000) the time changes by a tenth at most, whatever the network and its
-    width (50 to 300), as ``benchmarks/test_evaluation.py`` shows. On a GPU all points are one chunk."""
+    """Points with derivatives in one sweep on a CPU, where a chunk should stay in the cache. One number for each
+    framework: from 1,500 to 3,000 points (JAX: 250 to 1,000) the time changes by a tenth at most, whatever the
+    network and its width (50 to 300), as ``benchmarks/test_evaluation.py`` shows."""
 
     def __init__(
         self,
@@ -106,6 +108,16 @@ class Backend(ABC):
         self.parameters = parameter_count(model.shapes)
         self.stopwatch = stopwatch or Stopwatch()
         self.chunk_size = chunk_size or type(self).chunk_size
+
+    @property
+    @abstractmethod
+    def on_cpu(self) -> bool:
+        """Whether points are swept in chunks; on a GPU all points are one chunk."""
+
+    def cut(self, block: Block, arrays: Mapping[str, np.ndarray], axis: int = 0) -> dict[str, np.ndarray]:
+        """Arrays of a block's points, which are along ``axis``, in chunks as :func:`chunked` makes them."""
+        size = self.chunk_size if block.layout else VALUES_AT_ONCE * self.chunk_size
+        return chunked(arrays, size if self.on_cpu else None, axis)
 
     @abstractmethod
     def evaluate(self, theta: np.ndarray, coefficients: np.ndarray) -> Evaluation:

@@ -27,7 +27,7 @@ from solvers.backends.base import (
 )
 from solvers.jets import Jet, Ops
 from solvers.networks.base import unflatten
-from solvers.terms import block_arrays, chunked, multiplier_slopes, weighted_squares
+from solvers.terms import block_arrays, multiplier_slopes, weighted_squares
 
 if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
     jax.config.update("jax_compilation_cache_dir", str(cache_folder()))
@@ -60,11 +60,10 @@ class JaxBackend(Backend):
     def __init__(self, *args: Any, **options: Any):
         super().__init__(*args, **options)
         self._executables: dict[Any, Any] = {}
-        self._chunk = self.chunk_size if jax.default_backend() == "cpu" else None
         self._data = [
             [
                 (
-                    self._arrays(chunked(block_arrays(self.model, block), self._chunk)),
+                    self._arrays(self.cut(block, block_arrays(self.model, block))),
                     self._constants(block.layout),
                 )
                 for block in term.blocks
@@ -73,6 +72,11 @@ class JaxBackend(Backend):
         ]
         if self.model.frozen:
             self._keep_features()
+
+    @property
+    def on_cpu(self) -> bool:
+        """Whether points are swept in chunks."""
+        return jax.default_backend() == "cpu"
 
     def _keep_features(self) -> None:
         """Put the features of all points beside them, unless they are too many."""
@@ -277,7 +281,10 @@ class JaxBackend(Backend):
         return (trained, memory, adam, options), Trace(*(np.asarray(array)[:count] for array in seen))
 
     def _chunked_batches(self, batches: Batches) -> Tree:
-        return [[self._arrays(chunked(block, self._chunk, axis=1)) for block in term] for term in batches]
+        return [
+            [self._arrays(self.cut(block, arrays, axis=1)) for block, arrays in _pairs(term.blocks, own)]
+            for term, own in _pairs(self.terms, batches)
+        ]
 
     def _with_constants(self, chunks: Tree, data: Tree | None = None) -> Tree:
         """Chunks by term and block, each with the constants of its block."""

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from solvers.backends._bilinear import bilinear
 from solvers.backends._memory import keep_freed_memory
 from solvers.backends._tanh_layer import tanh_layer
 from solvers.backends.base import (
@@ -20,7 +21,7 @@ from solvers.backends.base import (
 )
 from solvers.jets import Jet, Layout, Ops
 from solvers.networks.base import unflatten
-from solvers.terms import Block, block_arrays, chunked, multiplier_slopes, weighted_squares
+from solvers.terms import Block, block_arrays, multiplier_slopes, weighted_squares
 
 torch.backends.cuda.matmul.allow_tf32 = False  # no silent TF32 on GPUs
 
@@ -34,6 +35,7 @@ OPS = Ops(
     join=lambda arrays: torch.cat(arrays, dim=-1),
     widen=lambda array, rows: array.expand(rows, -1),
     tanh_layer=tanh_layer,
+    bilinear=bilinear,
 )
 PREDICTED_AT_ONCE = 8192
 Tensor = torch.Tensor
@@ -44,26 +46,30 @@ Data = list[list[list[dict[str, Any]]]]
 class TorchBackend(Backend):
     """Terms and gradients with ``torch.autograd.grad`` over jets, chunk by chunk."""
 
-    chunk_size = 1000
+    chunk_size = 2000
 
     def __init__(self, *args: Any, **options: Any):
         super().__init__(*args, **options)
         torch.set_num_threads(1)  # one run, one thread
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        if self.device.type == "cpu":
+        if self.on_cpu:
             keep_freed_memory()
         self._by_layout: dict[Layout, dict[str, Tensor]] = {}
-        self._chunk = self.chunk_size if self.device.type == "cpu" else None
         self._data = self._with_features(
             [
-                [self._chunks(block, self._moved(block_arrays(self.model, block))) for block in term.blocks]
+                [self._chunks(block, self._moved(block, block_arrays(self.model, block))) for block in term.blocks]
                 for term in self.terms
             ]
         )
 
-    def _moved(self, arrays: dict[str, np.ndarray], axis: int = 0) -> dict[str, Tensor]:
+    @property
+    def on_cpu(self) -> bool:
+        """Whether points are swept in chunks."""
+        return self.device.type == "cpu"
+
+    def _moved(self, block: Block, arrays: dict[str, np.ndarray], axis: int = 0) -> dict[str, Tensor]:
         """Arrays cut into chunks and moved to the device; ``axis`` is that of the points."""
-        return {name: self._cast(array) for name, array in chunked(arrays, self._chunk, axis).items()}
+        return {name: self._cast(array) for name, array in self.cut(block, arrays, axis).items()}
 
     def _chunks(self, block: Block, arrays: dict[str, Tensor]) -> list[dict[str, Tensor]]:
         constants = self._constants(block.layout)
@@ -233,7 +239,10 @@ class TorchBackend(Backend):
         return state, Trace(*(torch.stack(column).cpu().numpy() for column in columns))
 
     def _moved_batches(self, batches: Batches) -> list[list[dict[str, Tensor]]]:
-        return [[self._moved(block, axis=1) for block in term] for term in batches]
+        return [
+            [self._moved(block, arrays, axis=1) for block, arrays in zip(term.blocks, own, strict=True)]
+            for term, own in zip(self.terms, batches, strict=True)
+        ]
 
     def _step(self, moved: list[list[dict[str, Tensor]]], step: int) -> Data:
         """The chunks of one step of batches."""

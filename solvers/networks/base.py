@@ -129,5 +129,5 @@ def gated(
     difference = u - v
     jet = inputs
     for i in range(depth):
-        jet = v + layer(jet, f"{layers}{i}") * difference
+        jet = layer(jet, f"{layers}{i}").times(difference, v.layout, ops, plus=v)
     return jet

@@ -95,5 +95,5 @@ class Mff(Network):
 
     def _merged(self, branches: Sequence[Jet], layout: Layout, ops: Ops) -> Jet:
         if self.merge == "product":
-            return reduce(lambda jet, branch: jet.times(branch, layout), branches).within(layout)
+            return reduce(lambda jet, branch: jet.times(branch, layout, ops), branches).within(layout)
         return join([branch.within(layout) for branch in branches], ops)
