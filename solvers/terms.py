@@ -25,6 +25,7 @@ __all__ = [
     "build_terms",
     "chunked",
     "multiplier_slopes",
+    "residuals",
     "weighted_squares",
 ]
 
@@ -190,20 +191,27 @@ def chunked(arrays: Mapping[str, np.ndarray], size: int | None, axis: int = 0) -
     return {name: cut(name, array) for name, array in arrays.items()}
 
 
-def weighted_squares(
+def residuals(
     model: Model, block: Block, parameters: Mapping[str, Any], chunk: Mapping[str, Any], ops: Ops
-) -> tuple[Any, Any]:
-    """sum_i w_i (lambda_i r_i)^2 over one chunk and the squares r_i^2 (n,), in any array namespace, where
-    r_i = operator(u)(x_i) - target_i.
+) -> Any:
+    """r_i = operator(u)(x_i) - target_i (n,) at the points of one chunk, in any array namespace.
 
     ``chunk`` holds one chunk of :func:`chunked`, the model's constants for the block's layout and, where there
-    are such, the points' ``features`` and the multipliers lambda (n,) of a balancing rule.
+    are such, the points' ``features``.
     """
     jet = model.output(chunk["points"], block.layout, parameters, chunk, ops)
     if model.trial:
         jet = model.trial.jet(jet, chunk, ops)
-    mismatch = block.mismatch(jet, chunk["points"], chunk["target"])
-    squares = mismatch * mismatch
+    return block.mismatch(jet, chunk["points"], chunk["target"])
+
+
+def weighted_squares(
+    model: Model, block: Block, parameters: Mapping[str, Any], chunk: Mapping[str, Any], ops: Ops
+) -> tuple[Any, Any]:
+    """sum_i w_i (lambda_i r_i)^2 over one chunk and the squares r_i^2 (n,) of :func:`residuals`; ``chunk`` may hold
+    the multipliers lambda (n,) of a balancing rule, too."""
+    found = residuals(model, block, parameters, chunk, ops)
+    squares = found * found
     return (_multiplied(chunk) * squares).sum(), squares
 
 

@@ -13,7 +13,7 @@ from solvers.jets import numpy_ops
 from solvers.record import read_weights
 from solvers.sampling import uniform_grid
 from solvers.spec import RunSpec
-from solvers.terms import Piece, block_arrays, build_terms
+from solvers.terms import Piece, block_arrays, build_terms, residuals
 from workflow.analysis.figures.fields import error_scale, field_table, show_map
 from workflow.analysis.figures.runs import Run, by_panel, lowest_seeds
 from workflow.analysis.figures.style import colours, hide_unused, legend, note, panels
@@ -41,10 +41,7 @@ def pointwise_residual(folder: Path, spec: RunSpec, problem: Problem, points: np
     parameters = {name: saved[f"last/{name}"].astype(float) for name in model.shapes}
     (block,) = build_terms([Piece("residual", problem.residual, points)])[0].blocks
     given = model.constants(block.layout) | block_arrays(model, block)
-    jet = model.output(block.points, block.layout, parameters, given, numpy_ops)
-    if model.trial:
-        jet = model.trial.jet(jet, given)
-    return block.mismatch(jet, block.points, block.target)
+    return residuals(model, block, parameters, given, numpy_ops)
 
 
 def draw_residuals(runs: Sequence[Run]) -> tuple[Figure, pd.DataFrame]:
