@@ -1,8 +1,10 @@
-"""Tables and figures of ``make benchmark``: ``python -m benchmarks.report FOLDER`` reads the JSON files in it."""
+"""Tables, figures and a page of ``make benchmark``: ``python -m benchmarks.report FOLDER`` reads the JSON files in
+it."""
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +16,23 @@ __all__ = ["main"]
 Rows = list[dict[str, Any]]
 
 
+TITLES: Mapping[str, str] = {
+    "evaluation": "Loss and gradient against nested differentiation, DeepXDE and the floor of products and tanh",
+    "training": "Optimizers: steps or iterations, and what they take beside their evaluations",
+    "start": "Seconds from the start of the process to the first step, and its largest parts",
+    "chunks": "Milliseconds of loss and gradient by points in a chunk",
+    "growth": "Seconds of loss and gradient by points and width",
+    "memory": "Peak memory of the largest evaluation: 120,000 points, 300 wide",
+    "pipeline": "The pipeline's own cost",
+}
+VERSIONS = ("torch", "jax", "deepxde", "numpy", "scipy", "snakemake")
+
+
 def main(arguments: Sequence[str]) -> None:
-    """Write a table for each kind of measurement, and the figure of growth."""
+    """Write a table for each kind of measurement, the figure of growth, and ``speed.md`` with all tables."""
     folder = Path(arguments[0])
-    found = [
-        entry for path in sorted(folder.glob("*.json")) for entry in json.loads(path.read_text())["benchmarks"]
-    ]
+    results = [json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))]
+    found = [entry for result in results for entry in result["benchmarks"]]
     tables = {
         "evaluation": _evaluation(found),
         "training": _training(found),
@@ -31,8 +44,34 @@ def main(arguments: Sequence[str]) -> None:
     }
     for name, table in tables.items():
         table.to_csv(folder / f"{name}.csv", index=False)
-        (folder / f"{name}.md").write_text(table.to_markdown(index=False, disable_numparse=True) + "\n")
+        (folder / f"{name}.md").write_text(_markdown(table))
+    (folder / "speed.md").write_text(_page(results, tables))
     _draw(tables["growth"], folder)
+
+
+def _markdown(table: pd.DataFrame) -> str:
+    return table.to_markdown(index=False, disable_numparse=True) + "\n"
+
+
+def _page(results: Rows, tables: Mapping[str, pd.DataFrame]) -> str:
+    """All tables on one page, under what they were measured with."""
+    commits = dict.fromkeys(
+        f"{made['id'][:10]}{' with uncommitted changes' if made['dirty'] else ''}, {result['datetime'][:10]}"
+        for result in results
+        if (made := result.get("commit_info", {})).get("id")
+    )
+    versions = ", ".join(f"{name} {metadata.version(name)}" for name in VERSIONS if _installed(name))
+    head = f"Made by `make benchmark`: one thread, medians [quartiles]. Commit {'; '.join(commits)}."
+    parts = [f"## {TITLES[name]}\n\n{_markdown(table)}" for name, table in tables.items() if len(table)]
+    return "\n".join(["# Speed\n", f"{head} {versions}.\n", *parts])
+
+
+def _installed(name: str) -> bool:
+    try:
+        metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return False
+    return True
 
 
 def _of(found: Rows, name: str) -> Rows:

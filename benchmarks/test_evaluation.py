@@ -81,12 +81,12 @@ def test_chunk_size(benchmark, backend_name, name, size):
 
 
 MEMORY = """
-import resource
 from benchmarks.shapes import Shape
 from benchmarks.test_evaluation import evaluation
+from solvers.provenance import peak_memory_bytes
 shape = Shape("multifrequency-20", "mmpinn-mff")
 evaluation(shape.backend({backend!r}, "float32"), shape.theta("float32"))()
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
+print(peak_memory_bytes())
 """
 
 

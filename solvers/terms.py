@@ -208,8 +208,8 @@ def residuals(
 def weighted_squares(
     model: Model, block: Block, parameters: Mapping[str, Any], chunk: Mapping[str, Any], ops: Ops
 ) -> tuple[Any, Any]:
-    """sum_i w_i (lambda_i r_i)^2 over one chunk and the squares r_i^2 (n,) of :func:`residuals`; ``chunk`` may hold
-    the multipliers lambda (n,) of a balancing rule, too."""
+    """sum_i w_i (lambda_i r_i)^2 over one chunk, and the squares r_i^2 (n,) of :func:`residuals`; ``chunk`` may
+    hold the multipliers lambda (n,) of a balancing rule, too."""
     found = residuals(model, block, parameters, chunk, ops)
     squares = found * found
     return (_multiplied(chunk) * squares).sum(), squares

@@ -73,9 +73,20 @@ def test_the_report_has_every_table(tmp_path):
         "test_peak_memory_of_the_largest_evaluation": {"backend": "jax", "bytes": 2**30},
     }
     found = [{"name": name, "stats": stats, "extra_info": info} for name, info in entries.items()]
-    (tmp_path / "jax.json").write_text(json.dumps({"benchmarks": found}))
+    (tmp_path / "jax.json").write_text(
+        json.dumps(
+            {
+                "benchmarks": found,
+                "commit_info": {"id": "0123456789abcdef", "dirty": True},
+                "datetime": "2026-01-02T03:04",
+            }
+        )
+    )
     report.main([str(tmp_path)])
     for name in ("evaluation", "training", "start", "chunks", "growth", "memory"):
         assert (tmp_path / f"{name}.md").stat().st_size > 0
     assert "5.00 [4.00, 6.00]" in (tmp_path / "evaluation.md").read_text()
     assert (tmp_path / "growth.png").exists()
+    page = (tmp_path / "speed.md").read_text()
+    assert "0123456789 with uncommitted changes, 2026-01-02" in page
+    assert page.count("## ") == 6 and "5.00 [4.00, 6.00]" in page

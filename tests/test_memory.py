@@ -49,3 +49,12 @@ def faults(memory: str) -> float:
 def test_an_evaluation_is_made_in_memory_that_was_kept():
     assert faults("kept") < 100  # 1 to 30
     assert faults("given back") > 500  # about 2,000: what is measured is there to be saved
+
+
+def test_peak_memory_is_of_the_process_alone():
+    """Not of the one that started it, which is larger here."""
+    code = "from solvers.provenance import peak_memory_bytes; print(peak_memory_bytes())"
+    held = f"held = bytearray(b'1') * {2**30}"
+    start = f"import subprocess, sys; {held}; subprocess.run([sys.executable, '-c', {code!r}])"
+    done = subprocess.run([sys.executable, "-c", start], cwd=ROOT, check=True, capture_output=True, text=True)
+    assert 2**24 < int(done.stdout) < 2**29
