@@ -25,6 +25,7 @@ TITLES: Mapping[str, str] = {
     "memory": "Peak memory of the largest evaluation: 120,000 points, 300 wide",
     "pipeline": "The pipeline's own cost",
 }
+PIPELINE = ("test_planning", "test_execution", "test_reporting")
 VERSIONS = ("torch", "jax", "deepxde", "numpy", "scipy", "snakemake")
 
 
@@ -134,7 +135,7 @@ def _chunks(found: Rows) -> pd.DataFrame:
 
 def _growth(found: Rows) -> pd.DataFrame:
     rows = [
-        entry["extra_info"] | {key: entry["stats"][key] for key in ("min", "median", "max")}
+        entry["extra_info"] | {key: float(f"{entry['stats'][key]:.3g}") for key in ("min", "median", "max")}
         for entry in _of(found, "test_growth")
     ]
     return pd.DataFrame(rows)
@@ -148,7 +149,7 @@ def _memory(found: Rows) -> pd.DataFrame:
 def _pipeline(found: Rows) -> pd.DataFrame:
     """The same for both backends: it stands in each file once."""
     rows = []
-    for entry in [*_of(found, "test_planning"), *_of(found, "test_execution")]:
+    for entry in [e for name in PIPELINE for e in _of(found, name)]:
         info, seconds = entry["extra_info"], entry["stats"]["median"]
         rows.append({"jobs": info["jobs"], "what": info["what"], "seconds": f"{seconds:.1f}"})
         rows[-1]["ms a job"] = f"{1e3 * seconds / info['jobs']:.1f}"

@@ -23,7 +23,7 @@ def faults(evaluations):
     for _ in range(evaluations):
         backend.evaluate(theta, coefficients)
     return (resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before) / evaluations
-faults(5)
+faults(20)
 print(faults(5))
 """
 
@@ -33,7 +33,7 @@ GIVING_BACK = {"MALLOC_MMAP_THRESHOLD_": "131072", "MALLOC_TRIM_THRESHOLD_": "13
 
 
 def faults(memory: str) -> float:
-    """Page faults of one evaluation of torch at 5,100 points, in a process of its own, after five others."""
+    """Page faults of one evaluation of torch at 5,100 points, in a process of its own, after twenty others."""
     environment = {name: text for name, text in os.environ.items() if not name.startswith("GLIBC_")} | GIVING_BACK
     command = [sys.executable, "-c", CODE, memory]
     done = subprocess.run(
@@ -47,8 +47,9 @@ def faults(memory: str) -> float:
     not (sys.platform.startswith("linux") and hasattr(ctypes.CDLL(None), "mallopt")), reason="no glibc"
 )
 def test_an_evaluation_is_made_in_memory_that_was_kept():
-    assert faults("kept") < 100  # 1 to 30
-    assert faults("given back") > 500  # about 2,000: what is measured is there to be saved
+    kept, given_back = faults("kept"), faults("given back")
+    assert given_back > 2000  # about 21,000: what is measured is there to be saved
+    assert kept < given_back / 20  # mostly below 1, up to 130 when the heap has just grown by an array
 
 
 def test_peak_memory_is_of_the_process_alone():
