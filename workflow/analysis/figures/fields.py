@@ -131,8 +131,6 @@ def show_map(
         axis.set_xlabel(across)
     if place.is_first_col():
         axis.set_ylabel(upwards)
-    if not place.is_last_row():
-        axis.set_xticks([])  # most of the time of drawing goes into ticks
-    if not place.is_first_col():
-        axis.set_yticks([])
+    axis.xaxis.set_visible(place.is_last_row())  # most of the time of drawing goes into ticks
+    axis.yaxis.set_visible(place.is_first_col())
     return mesh

@@ -13,7 +13,7 @@ from solvers.jets import numpy_ops
 from solvers.record import read_weights
 from solvers.sampling import uniform_grid
 from solvers.spec import RunSpec
-from solvers.terms import Piece, block_arrays, build_terms, residuals
+from solvers.terms import Piece, block_arrays, build_terms, chunked, residuals
 from workflow.analysis.figures.fields import error_scale, field_table, show_map
 from workflow.analysis.figures.runs import Run, by_panel, lowest_seeds
 from workflow.analysis.figures.style import colours, hide_unused, legend, note, panels
@@ -22,6 +22,7 @@ __all__ = ["draw_residuals", "pointwise_residual"]
 
 DECADES = 7
 ACROSS = 4  # maps in a row
+AT_ONCE = 500  # points that stay in the cache
 FORCING = "forcing"
 WEIGHTS = "weights.safetensors"
 
@@ -40,8 +41,12 @@ def pointwise_residual(folder: Path, spec: RunSpec, problem: Problem, points: np
     saved = read_weights(folder)
     parameters = {name: saved[f"last/{name}"].astype(float) for name in model.shapes}
     (block,) = build_terms([Piece("residual", problem.residual, points)])[0].blocks
-    given = model.constants(block.layout) | block_arrays(model, block)
-    return residuals(model, block, parameters, given, numpy_ops)
+    chunks = chunked(block_arrays(model, block), AT_ONCE)
+    found = [
+        residuals(model, block, parameters, model.constants(block.layout) | chunk, numpy_ops)
+        for chunk in (dict(zip(chunks, one, strict=True)) for one in zip(*chunks.values(), strict=True))
+    ]
+    return np.concatenate(found)[: len(points)]
 
 
 def draw_residuals(runs: Sequence[Run]) -> tuple[Figure, pd.DataFrame]:

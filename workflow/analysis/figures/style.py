@@ -14,8 +14,10 @@ import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import NullLocator
 
 from workflow.analysis.figures.runs import Run, named
 
@@ -24,6 +26,7 @@ __all__ = ["WIDTH", "colours", "legend", "note", "panels", "styles", "write_figu
 WIDTH = 8.0  # inches
 DPI = 150
 PALETTE = "colorblind"
+DECADES_WITH_MINOR_TICKS = 2
 LINES = ("-", (0, (4, 1.5)), (0, (1, 1.2)), (0, (5, 1, 1, 1)))
 
 sns.set_theme(
@@ -89,9 +92,16 @@ def _arrange(figure: Figure) -> None:
         for axis in (axes.xaxis, axes.yaxis):
             if not axis.get_label_text():
                 axis.set_label_coords(0.5, 0.5)
+            if axis.get_scale() == "log" and _decades(axis) > DECADES_WITH_MINOR_TICKS:
+                axis.set_minor_locator(NullLocator())
     if (engine := figure.get_layout_engine()) is not None:
         engine.execute(figure)
     figure.set_layout_engine(None)
+
+
+def _decades(axis: Axis) -> float:
+    low, high = axis.get_view_interval()
+    return float(np.log10(high / low)) if 0 < low < high else 0.0
 
 
 def write_figure(figure: Figure, table: pd.DataFrame, pdf: Path) -> None:
