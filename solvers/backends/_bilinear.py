@@ -23,6 +23,8 @@ def bilinear(
 
 
 class _Bilinear(torch.autograd.Function):
+    """r_k = v_k + sum a f_i g_j over the products of k; in reverse f_i gets a times g_j, and g_j gets a f_i."""
+
     @staticmethod
     def forward(context: Any, products: Products, ones: int, others: int, *arrays: Tensor) -> tuple[Tensor, ...]:
         one, other, plus = arrays[:ones], arrays[ones : ones + others], arrays[ones + others :]
