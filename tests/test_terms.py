@@ -15,7 +15,7 @@ from solvers.jets import numpy_ops
 from solvers.networks.base import flatten, parameter_count, unflatten
 from solvers.networks.mff import FourierMap
 from solvers.sampling import sample
-from solvers.terms import INPUTS, Model, Piece, Term, build_terms, chunked
+from solvers.terms import INPUTS, Model, Piece, Term, block_arrays, build_terms, chunked
 from tests.conftest import BACKENDS, CATALOGUE, build, coefficients_of, smoke_spec
 
 STEP = np.longdouble(1e-4)
@@ -238,6 +238,15 @@ def test_the_chunk_size_can_be_set(backend_name):
     assert build(spec)[1].chunk_size == 77
     usual = CATALOGUE.resolve(*method, backend_name, scale="smoke")
     assert build(usual)[1].chunk_size == backends.load(backend_name).chunk_size
+
+
+def test_points_without_derivatives_are_swept_three_at_the_place_of_one(backend_name):
+    _, backend, _ = build(smoke_spec(("heat-0.15", "mmpinn"), backend_name))
+    other = backends.load(backend_name)(backend.model, backend.terms, backend.balancing, "float64", chunk_size=10)
+    for block in (block for term in other.terms for block in term.blocks):
+        points = other.cut(block, block_arrays(other.model, block))["points"]
+        most = 10 if block.layout else 30
+        assert points.shape[1] <= most and len(points) == -(-len(block.points) // most)
 
 
 def test_chunks_are_padded_with_weight_zero():

@@ -23,7 +23,7 @@ Batches = list[list[dict[str, np.ndarray]]]
 FEATURES_AT_MOST = 2**28
 """Bytes of the terms' features that are kept; more are computed anew in every sweep."""
 VALUES_AT_ONCE = 3
-"""Points without derivatives that are swept in the place of one with them: they carry a third of the arrays."""
+"""Points without derivatives swept in the place of one with them: they carry a third of the arrays or less."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ class Backend(ABC):
 
     chunk_size: ClassVar[int]
     """Points with derivatives in one sweep on a CPU, where a chunk should stay in the cache. One number for each
-    framework: from 1,500 to 3,000 points (JAX: 250 to 1,000) the time changes by a tenth at most, whatever the
+    framework: from 2,000 to 4,000 points (JAX: 250 to 1,000) the time changes by a tenth at most, whatever the
     network and its width (50 to 300), as ``benchmarks/test_evaluation.py`` shows."""
 
     def __init__(
