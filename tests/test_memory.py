@@ -32,8 +32,8 @@ GIVING_BACK = {"MALLOC_MMAP_THRESHOLD_": "131072", "MALLOC_TRIM_THRESHOLD_": "13
 
 
 def faults(memory: str) -> float:
-    """Page faults of one evaluation of torch at 5,100 points, in a process of its own, after ten others: the median
-    of eleven, for now and then the heap grows by an array."""
+    """Page faults of one evaluation of torch at 5,100 points, in a process of its own, after ten others: the
+    median of eleven, for now and then the heap grows by an array."""
     environment = {name: text for name, text in os.environ.items() if not name.startswith("GLIBC_")} | GIVING_BACK
     command = [sys.executable, "-c", CODE, memory]
     done = subprocess.run(
