@@ -1,5 +1,5 @@
-# Every experiment of the paper on every backend, then one table of all runs, then tables, figures and the page.
-# `snakemake --cores 8` runs it; config/config.yaml says what it runs. Results: results/<scale>, reports/<scale>.
+# Every run of a study, then one table of all runs, then tables, figures and the page. `snakemake --cores 8` runs the
+# study of the paper; config/config.yaml says what else it may run. Results: results/<scale>, reports/<study>/<scale>.
 
 
 configfile: "config/config.yaml"
@@ -18,3 +18,17 @@ rule all:
         tables(),
         figures(),
         page=f"reports/{SWEEP.name}/index.html",
+
+
+onstart:
+    from snakemake.logging import logger
+    from workflow.progress import follow
+
+    name = f"{SWEEP.study.name}, {SWEEP.scale}"
+    follow(logger, name, SWEEP.made(), results_here(), at_a_time())
+
+
+onsuccess:
+    from workflow.page.start import write_start_page
+
+    write_start_page(Path("reports"))

@@ -26,8 +26,8 @@ def loss_and_gradient(shape: Shape, dtype: str) -> Callable[[], Result]:
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
         import deepxde as dde
     dde.config.set_default_float(dtype)
-    *conditions, residual = shape.pieces
-    first = sum(len(piece.points) for piece in conditions)
+    *conditions, residual = shape.collocation
+    first = sum(len(group.points) for group in conditions)
     target = residual.equation.target(residual.points)
     forcing = np.concatenate([np.zeros(first), target])[:, None].astype(dtype)
     net = _torch_net(shape, dtype) if backend == "pytorch" else _jax_net(shape)
@@ -67,7 +67,7 @@ def _torch_net(shape: Shape, dtype: str) -> Any:
     import torch
 
     from solvers.backends.torch import OPS
-    from solvers.networks.base import unflatten
+    from solvers.model.networks.base import unflatten
 
     ops = OPS.plain
     given = {n: torch.tensor(a, dtype=getattr(torch, dtype)) for n, a in shape.model.constants(()).items()}
@@ -125,7 +125,7 @@ def _jax_call(shape: Shape, dtype: str, model: Any, x: Any, y: Any) -> Callable[
     import jax
     import jax.numpy as jnp
 
-    from solvers.networks.base import unflatten
+    from solvers.model.networks.base import unflatten
 
     arrays = unflatten(jnp.asarray(shape.theta(dtype)), shape.model.shapes)
     parameters = {"params": {name.replace(".", "_"): array for name, array in arrays.items()}}

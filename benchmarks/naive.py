@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.shapes import Shape
-from solvers.networks.base import unflatten
+from solvers.model.networks.base import unflatten
 
 __all__ = ["jax_loss_and_gradient", "torch_loss_and_gradient"]
 
@@ -25,7 +25,7 @@ def torch_loss_and_gradient(shape: Shape, dtype: str) -> Callable[[], Result]:
     theta = torch.tensor(shape.theta(dtype)).requires_grad_()
     data = [
         (p.equation, torch.tensor(p.points, dtype=real), torch.tensor(p.equation.target(p.points), dtype=real))
-        for p in shape.pieces
+        for p in shape.collocation
     ]
 
     def mean_square(equation: Any, points: Any, target: Any, parameters: Any) -> Any:
@@ -57,7 +57,7 @@ def jax_loss_and_gradient(shape: Shape, dtype: str) -> Callable[[], Result]:
     given = {name: jnp.asarray(array, dtype) for name, array in model.constants(()).items()}
     theta = jnp.asarray(shape.theta(dtype))
     arrays = [
-        (jnp.asarray(p.points, dtype), jnp.asarray(p.equation.target(p.points), dtype)) for p in shape.pieces
+        (jnp.asarray(p.points, dtype), jnp.asarray(p.equation.target(p.points), dtype)) for p in shape.collocation
     ]
 
     def value(parameters: Any, *coordinates: Any) -> Any:
@@ -78,7 +78,9 @@ def jax_loss_and_gradient(shape: Shape, dtype: str) -> Callable[[], Result]:
 
     def loss(theta: Any, arrays: Any) -> Any:
         parameters = unflatten(theta, model.shapes)
-        terms = [mean_square(p.equation, *each, parameters) for p, each in zip(shape.pieces, arrays, strict=True)]
+        terms = [
+            mean_square(p.equation, *each, parameters) for p, each in zip(shape.collocation, arrays, strict=True)
+        ]
         return sum(terms)
 
     compiled = jax.jit(jax.value_and_grad(loss))

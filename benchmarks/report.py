@@ -19,6 +19,8 @@ Rows = list[dict[str, Any]]
 TITLES: Mapping[str, str] = {
     "evaluation": "Loss and gradient against nested differentiation, DeepXDE and the floor of products and tanh",
     "training": "Optimizers: steps or iterations, and what they take beside their evaluations",
+    "curvature": "BFGS in float64: a step in processor time, and what is the algebra's own",
+    "rows": "All rows of the Jacobian in float64, in processor time",
     "start": "Seconds from the start of the process to the first step, and its largest parts",
     "chunks": "Milliseconds of loss and gradient by points in a chunk",
     "growth": "Seconds of loss and gradient by points and width",
@@ -37,6 +39,8 @@ def main(arguments: Sequence[str]) -> None:
     tables = {
         "evaluation": _evaluation(found),
         "training": _training(found),
+        "curvature": _curvature(found),
+        "rows": _rows(found),
         "start": _start(found),
         "chunks": _chunks(found),
         "growth": _growth(found),
@@ -110,6 +114,27 @@ def _training(found: Rows) -> pd.DataFrame:
         row = {"backend": info["backend"], "optimizer": "lbfgs", "dtype": info["dtype"], "a second": "-"}
         row["own ms"] = _spread(info["own seconds an iteration"], ".2f", 1e3)
         rows.append(row | {"own share": _spread(info["own share"], ".3f")})
+    return pd.DataFrame(rows)
+
+
+def _curvature(found: Rows) -> pd.DataFrame:
+    rows = []
+    for entry in _of(found, "test_bfgs"):
+        info = entry["extra_info"]
+        row = {key: info[key] for key in ("backend", "update", "parameters")}
+        row["ms a step"] = _spread(info["seconds a step"], ".1f", 1e3)
+        row["own ms"] = _spread(info["own seconds a step"], ".2f", 1e3)
+        rows.append(row | {"own share": _spread(info["own share"], ".3f")})
+    return pd.DataFrame(rows)
+
+
+def _rows(found: Rows) -> pd.DataFrame:
+    rows = []
+    for entry in _of(found, "test_rows"):
+        info = entry["extra_info"]
+        row = {key: info[key] for key in ("backend", "parameters")}
+        row["ms"] = _spread(info["seconds"], ".0f", 1e3)
+        rows.append(row | {"evaluations": _spread(info["evaluations"], ".1f")})
     return pd.DataFrame(rows)
 
 

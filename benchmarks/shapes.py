@@ -11,14 +11,17 @@ from typing import Any, ClassVar
 import numpy as np
 
 from problems.base import Problem
-from solvers import backends, balancing
-from solvers.assembly import build_model, collocation_points, initial_parameters
+from solvers import backends
 from solvers.backends import Backend
-from solvers.configuration import Catalogue
-from solvers.jets import numpy_ops
-from solvers.networks.base import unflatten
-from solvers.spec import RunSpec
-from solvers.terms import Model, Piece, build_terms
+from solvers.balancing.base import State
+from solvers.balancing.sum import Sum
+from solvers.configuration.assembly import build_model, collocation_points, initial_parameters
+from solvers.configuration.catalogue import Catalogue
+from solvers.configuration.spec import RunSpec
+from solvers.model.jets import numpy_ops
+from solvers.model.networks.base import unflatten
+from solvers.model.terms import CollocationPoints, Model, build_terms
+from solvers.training.loss import Loss
 
 __all__ = ["SHAPES", "Shape", "alternate", "floor_seconds", "operations", "quartiles"]
 
@@ -45,7 +48,7 @@ class Shape:
         return self.spec("float64").build_problem()
 
     @cached_property
-    def pieces(self) -> list[Piece]:
+    def collocation(self) -> list[CollocationPoints]:
         """The points of all terms."""
         return collocation_points(self.spec("float64"), self.problem)
 
@@ -61,8 +64,12 @@ class Shape:
 
     def backend(self, name: str, dtype: str, chunk_size: int | None = None) -> Backend:
         """Ours."""
-        rule = balancing.load("sum")()
-        return backends.load(name)(self.model, build_terms(self.pieces), rule, dtype, chunk_size=chunk_size)
+        return backends.load(name)(self.model, build_terms(self.collocation), dtype, chunk_size=chunk_size)
+
+    def loss(self, name: str, dtype: str, chunk_size: int | None = None) -> tuple[Loss, State]:
+        """Our terms under the plain sum, and the state of that rule."""
+        loss = Loss(self.backend(name, dtype, chunk_size), Sum())
+        return loss, loss.initial_state(np.random.default_rng(0))
 
 
 SHAPES: Mapping[str, Shape] = {
@@ -135,10 +142,12 @@ def operations(shape: Shape) -> Counter[tuple[str, int, int]]:
     depends on no parameter."""
     model, counts = shape.model, Counter()
     parameters = {n: a.view(_Recorded) for n, a in unflatten(shape.theta("float64"), model.shapes).items()}
-    for term in build_terms(shape.pieces):
-        for block in term.blocks:
+    for term in build_terms(shape.collocation):
+        for constraint in term.constraints:
             _Recorded.notes.clear()
-            model.output(block.points, block.layout, parameters, model.constants(block.layout), numpy_ops)
+            model.output(
+                constraint.points, constraint.layout, parameters, model.constants(constraint.layout), numpy_ops
+            )
             for kind, rows, *size in _Recorded.notes:
                 counts[kind, *size] += rows
     return counts

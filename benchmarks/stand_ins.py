@@ -6,16 +6,17 @@ import numpy as np
 import pandas as pd
 
 from problems.base import Problem
-from solvers.assembly import build_model, initial_parameters
-from solvers.monitor import History
-from solvers.networks.base import parameter_count, unflatten
+from solvers.configuration.assembly import build_model, initial_parameters
+from solvers.configuration.spec import RunSpec
+from solvers.model.networks.base import parameter_count, unflatten
 from solvers.optimizers.base import StopReason
-from solvers.provenance import provenance
-from solvers.record import RunErrors, RunRecord, write_run
-from solvers.run import command_line, run_folder
-from solvers.sampling import uniform_grid
-from solvers.spec import RunSpec
-from solvers.training import StageRecord
+from solvers.points.grids import uniform_grid
+from solvers.runs.command import command_line
+from solvers.runs.place import run_folder
+from solvers.runs.provenance import code_of, provenance
+from solvers.runs.record import RunErrors, RunRecord, write_run
+from solvers.training.history import History
+from solvers.training.loop import StageRecord
 
 __all__ = ["write_stand_in"]
 
@@ -48,7 +49,7 @@ def write_stand_in(spec: RunSpec, root: Path) -> RunRecord:
         seconds={"training": SECONDS_AN_ITERATION * spec.budget},
         cpu_seconds={"training": SECONDS_AN_ITERATION * spec.budget},
         peak_memory_bytes=2**29,
-        provenance=provenance(spec, {"device": "none"}, None, DATE, DATE),
+        provenance=provenance(spec, code_of(spec), {"device": "none"}, None, DATE, DATE),
     )
     saved = {f"{kind}/{name}": array for kind in ("last", "best") for name, array in weights.items()}
     saved |= {f"frozen/{name}": array for name, array in model.frozen.items()}

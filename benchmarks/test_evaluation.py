@@ -8,7 +8,6 @@ import pytest
 
 from benchmarks import deepxde_peer, naive
 from benchmarks.shapes import SHAPES, Shape, alternate, floor_seconds, quartiles
-from solvers.backends import Backend
 
 AGREEMENT = {"float32": 1e-5, "float64": 1e-12}
 WITH_DEEPXDE = ("heat", "helmholtz")
@@ -17,13 +16,13 @@ POINTS = (1000, 10_000, 120_000)
 WIDTHS = (20, 50, 100, 200, 400)
 
 
-def evaluation(backend: Backend, theta: np.ndarray):
+def evaluation(shape: Shape, backend: str, dtype: str, chunk_size: int | None = None):
     """Loss and gradient as the optimizers ask for them."""
-    ones = np.ones(len(backend.terms))
+    (loss, state), theta = shape.loss(backend, dtype, chunk_size), shape.theta(dtype)
 
     def call() -> tuple[float, np.ndarray]:
-        seen = backend.evaluate(theta, ones)
-        return seen.objective, seen.gradient
+        seen = loss.evaluate(theta, state)
+        return seen.loss, seen.gradient
 
     return call
 
@@ -41,7 +40,7 @@ def check(contenders: dict, dtype: str) -> None:
 def test_loss_and_gradient(benchmark, backend_name, name, dtype):
     """Contenders take turns: each round of ours follows a round of the others."""
     shape = SHAPES[name]
-    contenders = {"ours": evaluation(shape.backend(backend_name, dtype), shape.theta(dtype))}
+    contenders = {"ours": evaluation(shape, backend_name, dtype)}
     contenders["naive"] = getattr(naive, f"{backend_name}_loss_and_gradient")(shape, dtype)
     if name in WITH_DEEPXDE:
         contenders["deepxde"] = deepxde_peer.loss_and_gradient(shape, dtype)
@@ -66,7 +65,7 @@ def scaled(points: int = 10_000, width: int = 50) -> Shape:
 def test_growth(benchmark, backend_name, points, width):
     shape = scaled(points, width)
     benchmark.extra_info |= {"backend": backend_name, "points": points, "width": width, "dtype": "float32"}
-    call = evaluation(shape.backend(backend_name, "float32"), shape.theta("float32"))
+    call = evaluation(shape, backend_name, "float32")
     benchmark.pedantic(call, rounds=5, warmup_rounds=1)
 
 
@@ -76,16 +75,16 @@ def test_chunk_size(benchmark, backend_name, name, size):
     """What the backend's default is chosen by."""
     shape = SHAPES[name]
     benchmark.extra_info |= {"backend": backend_name, "shape": name, "chunk": size}
-    backend = shape.backend(backend_name, "float32", chunk_size=size)
-    benchmark.pedantic(evaluation(backend, shape.theta("float32")), rounds=5, warmup_rounds=1)
+    call = evaluation(shape, backend_name, "float32", chunk_size=size)
+    benchmark.pedantic(call, rounds=5, warmup_rounds=1)
 
 
 MEMORY = """
 from benchmarks.shapes import Shape
 from benchmarks.test_evaluation import evaluation
-from solvers.provenance import peak_memory_bytes
+from solvers.runs.provenance import peak_memory_bytes
 shape = Shape("multifrequency-20", "mmpinn-mff")
-evaluation(shape.backend({backend!r}, "float32"), shape.theta("float32"))()
+evaluation(shape, {backend!r}, "float32")()
 print(peak_memory_bytes())
 """
 

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from benchmarks.stand_ins import write_stand_in
-from solvers.configuration import Catalogue
+from solvers.configuration.catalogue import Catalogue
 from workflow.sweep import Sweep
 
 ROOT = Path(__file__).resolve().parent.parent
-COPIED = ("Snakefile", "config", "problems", "solvers", "workflow", "profiles")
+COPIED = ("Snakefile", "config", "docs", "problems", "solvers", "workflow", "profiles")
 RUNS_A_SEED = 4  # two methods of heat-0.3 on two backends
 DO_NOTHING = """#!/bin/sh
 # Stands for python -m solvers run EXPERIMENT METHOD --backend B --numerics N --scale S --seed K, leaves its files.
@@ -72,4 +72,4 @@ def test_reporting(benchmark, tree, backend_name):
         write_stand_in(spec, tree / "results")
     benchmark.extra_info |= {"backend": "-", "jobs": len(specs), "what": "reported on"}
     benchmark.pedantic(lambda: snakemake(tree, "--quiet", "all"), rounds=1)
-    assert (tree / "reports/quick/index.html").exists()
+    assert (tree / "reports/paper/quick/index.html").exists()

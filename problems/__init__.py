@@ -7,7 +7,7 @@ the file's name with dashes (``klein_gordon.py`` is ``klein-gordon``). Nothing h
 from collections.abc import Mapping
 
 from problems.base import Condition, Equation, ExactProblem, Parameter, Problem, ReferenceProblem
-from problems.plugins import load_plugin, plugin_names
+from solvers.plugins import load_plugin, plugin_names
 
 __all__ = [
     "Condition",
@@ -29,7 +29,7 @@ def names() -> list[str]:
 
 def parameters(name: str) -> Mapping[str, Parameter]:
     """The parameters of the problem called ``name``, by name; ``ValueError`` for an unknown problem."""
-    return load_plugin(__name__, Problem, name).parameters
+    return _kind(name).parameters
 
 
 def load(name: str, **parameters: float) -> Problem:
@@ -37,4 +37,8 @@ def load(name: str, **parameters: float) -> Problem:
 
     Raises ``ValueError`` for an unknown name or parameter or a value out of range.
     """
-    return load_plugin(__name__, Problem, name)(**parameters)
+    return _kind(name)(**parameters)
+
+
+def _kind(name: str) -> type[Problem]:
+    return load_plugin(__name__, Problem, name)

@@ -58,7 +58,7 @@ class Equation:
     The residual of the PDE and every condition are equations; both backends know nothing else of the physics.
     """
 
-    def __init__(self, problem: "Problem", condition: Condition):
+    def __init__(self, problem: "Problem", condition: Condition) -> None:
         self.problem = problem
         self.term, self.where = condition.term, dict(condition.where)
         self.operator, self.data = condition.operator, condition.data
@@ -112,7 +112,7 @@ class Problem(ABC):
     parameters: ClassVar[Mapping[str, Parameter]] = {}
     conditions: ClassVar[tuple[Condition, ...]]
 
-    def __init__(self, /, **values: float):
+    def __init__(self, /, **values: float) -> None:
         unknown = sorted(set(values) - set(self.parameters))
         if unknown:
             allowed = ", ".join(self.parameters) or "none"
@@ -201,7 +201,10 @@ class Problem(ABC):
 
         def evaluate(points: np.ndarray) -> np.ndarray:
             points = np.asarray(points, dtype=float)
-            values = np.asarray(function(*points.T), dtype=float)
+            try:
+                values = np.asarray(function(*points.T), dtype=float)
+            except OverflowError:  # a constant that no float can hold
+                values = np.asarray(np.inf)
             return np.broadcast_to(values, points.shape[:1]).copy()
 
         return evaluate

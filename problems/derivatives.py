@@ -19,7 +19,7 @@ class Derivatives:
     the coordinates' letters raises ``AttributeError`` with the letters that are.
     """
 
-    def __init__(self, coordinates: Sequence[str], get: Callable[[str], Any]):
+    def __init__(self, coordinates: Sequence[str], get: Callable[[str], Any]) -> None:
         self._coordinates = tuple(coordinates)
         self._get = get
 
@@ -44,7 +44,7 @@ def on_expression(expression: sympy.Expr, coordinates: Sequence[sympy.Symbol]) -
 class Recorder(Derivatives):
     """Notes which derivatives an operator asks for, and hands out a symbol for each (``symbols``)."""
 
-    def __init__(self, coordinates: Sequence[str]):
+    def __init__(self, coordinates: Sequence[str]) -> None:
         self.symbols: dict[str, sympy.Symbol] = {}
         super().__init__(coordinates, self._record)
 

@@ -11,7 +11,7 @@ __all__ = ["Stopwatch"]
 class Stopwatch:
     """Wall seconds and CPU seconds (of the whole process) by phase."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.wall: dict[str, float] = defaultdict(float)
         self.cpu: dict[str, float] = defaultdict(float)
         self._running: list[str] = []

@@ -25,6 +25,14 @@ OPTIONS = (
     "--enable-logging=stderr",
 )
 REPORT = "probe-report"
+NARROWEST = 500  # pixels of a window; a narrower page is shown in a frame
+
+FRAME = (
+    "<!doctype html><body><iframe src='{page}' style='width:{width}px;height:{height}px;border:0'></iframe>"
+    "<script>addEventListener('message', (event) => {{"
+    " const pre = document.createElement('pre'); pre.id = '{report}';"
+    " pre.textContent = event.data; document.body.append(pre); }});</script></body>"
+)
 
 
 @dataclass(frozen=True)
@@ -47,17 +55,24 @@ def visit(page: Path, probe: str, folder: Path, size: tuple[int, int] = (1400, 9
         "pre.textContent = JSON.stringify(answer); document.body.append(pre); });</script>"
     )
     copy = page.with_name(f".probe-{page.name}")
+    framed = size[0] < NARROWEST
+    if framed:
+        told = f"parent.postMessage(document.getElementById('{REPORT}').textContent, '*')"
+        script += f"<script>addEventListener('load', () => setTimeout(() => {told}, 1000))</script>"
     copy.write_text(page.read_text(encoding="utf-8").replace("</body>", script + "</body>"), encoding="utf-8")
+    frame = page.with_name(f".frame-{page.name}")
+    frame.write_text(FRAME.format(page=copy.name, width=size[0], height=size[1], report=REPORT), encoding="utf-8")
     own = [f"--user-data-dir={folder / 'profile'}", f"--window-size={size[0]},{size[1]}"]
     try:
         done = subprocess.run(
-            [CHROMIUM, *OPTIONS, *own, "--dump-dom", copy.absolute().as_uri()],
+            [CHROMIUM, *OPTIONS, *own, "--dump-dom", (frame if framed else copy).absolute().as_uri()],
             capture_output=True,
             text=True,
             timeout=240,
         )
     finally:
         copy.unlink()
+        frame.unlink()
     found = re.search(rf'<pre id="{REPORT}">(.*?)</pre>', done.stdout, re.S)
     assert found, f"the page gave no answer: {done.stderr[-2000:]}"
     console = [line for line in done.stderr.splitlines() if ":CONSOLE" in line]

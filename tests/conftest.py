@@ -1,37 +1,127 @@
 """Fixtures: everything that is registered, so that a new problem, method or backend is tested by itself."""
 
+import gc
+import json
 import os
 import shutil
+import subprocess
 import sys
+from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Compiled programs are shared by all tests, those in copies of the project and in other processes too.
+os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", f"{Path(__file__).resolve().parent.parent}/.cache/jax-tests")
+# Half of the tests' time is XLA at work, and half of that LLVM's optimizing of programs that run once. Those whose
+# numbers are held against others are tested as they are made in production: see `compiled_as_in_production`.
+if "xla_backend_optimization_level" not in os.environ.get("XLA_FLAGS", ""):
+    os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_backend_optimization_level=0".strip()
 
-from collections.abc import Iterable, Iterator, Mapping
-from functools import cache
-from pathlib import Path
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 
 import numpy as np
 import pytest
 
+import problems
 from problems.base import Problem
 from solvers import backends
-from solvers.assembly import build_backend, initial_parameters
 from solvers.backends import Backend
 from solvers.balancing import Balancing
-from solvers.configuration import Catalogue
-from solvers.spec import RunSpec
+from solvers.balancing.base import State
+from solvers.configuration.assembly import build_backend, initial_parameters
+from solvers.configuration.catalogue import Catalogue
+from solvers.configuration.spec import RunSpec
 
 ROOT = Path(__file__).resolve().parent.parent
 CATALOGUE = Catalogue()
 BACKENDS = backends.names()
-METHODS = [
+SHARED_ON = ("heat-0.3", "poisson-2-50", "klein-gordon-5")
+METHODS = [  # those that experiments share: on one of each kind, not on all
     (experiment, method)
     for experiment in CATALOGUE.names("experiments")
     for method in CATALOGUE.experiment(experiment).methods
+    if experiment in SHARED_ON or method not in CATALOGUE.names("methods")
 ]
-PAPER_METHODS = [method for method in METHODS if CATALOGUE.experiment(method[0]).in_paper]
+PAPER_METHODS = [
+    (experiment, method)
+    for experiment, method in METHODS
+    if CATALOGUE.experiment(experiment).in_paper and CATALOGUE.experiment(experiment).methods[method].in_paper
+]
 
-COPIED = ("Snakefile", "config", "problems", "solvers", "workflow", "profiles")
+PHYSICS = ("experiment", "problem", "points", "grouping", "inputs", "network", "trial", "chunk_size")
+"""All that the terms of a run depend on beside its backend, precision and seed
+(:mod:`solvers.configuration.assembly`)."""
+
+
+def physics_of(spec: RunSpec) -> str:
+    """Those settings, as JSON."""
+    data = spec.model_dump(mode="json", include=set(PHYSICS))
+    return json.dumps([data[name] for name in PHYSICS])
+
+
+def one_of_each(kind: Callable[[RunSpec], Hashable], methods: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+    """The first method of each kind."""
+    found: dict[Hashable, tuple[str, str]] = {}
+    for method in methods:
+        found.setdefault(kind(CATALOGUE.resolve(*method, BACKENDS[0], "strict", "smoke")), method)
+    return list(found.values())
+
+
+def dimension_of(spec: RunSpec) -> int:
+    """The number of coordinates."""
+    return len(problems.load(spec.problem["name"]).coordinates)
+
+
+def loss_kind(spec: RunSpec) -> tuple:
+    """Rules of a run and names of its terms. A loss is the rule's function of the terms: those are tested with
+    every physics, and the rules of every method in every namespace (test_balancing)."""
+    rules = [level.balancing for level in spec.build_levels()]
+    kinds = {(type(rule), rule.pointwise, rule.wants_residuals): None for rule in rules}
+    return tuple(kinds), tuple(spec.terms)
+
+
+def _of_every_part(methods: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+    """A few methods that together have every problem with every trial function, and every network (in each number
+    of coordinates, with each way to merge its parts), scaling of the inputs, grouping and sampler that any of
+    ``methods`` has: always the one with most that is new."""
+    parts = {}
+    for method in methods:
+        spec = CATALOGUE.resolve(*method, BACKENDS[0], "strict", "smoke")
+        parts[method] = {
+            ("equations", spec.problem["name"], spec.trial),
+            ("network", spec.network["name"], spec.network.get("merge"), dimension_of(spec)),
+            ("inputs", spec.inputs),
+            ("grouping", spec.grouping and spec.grouping["name"]),
+            *(("points", settings["strategy"]) for settings in spec.points.values()),
+        }
+    chosen, left = [], set().union(*parts.values())
+    while left:
+        best = max(parts, key=lambda method: len(parts[method] & left))
+        chosen.append(best)
+        left -= parts[best]
+    return chosen
+
+
+OF_OTHER_PHYSICS = one_of_each(physics_of, METHODS)
+"""One method of all that share terms, points and network, and differ in balancing and stages alone."""
+OF_EVERY_PART = _of_every_part(OF_OTHER_PHYSICS)
+COMPILING = {"jax"}
+"""Backends that compile: a second for each function of each kind of terms, where others take milliseconds."""
+PHYSICS_ON = [
+    (method, backend)
+    for method in OF_OTHER_PHYSICS
+    for backend in BACKENDS
+    if backend not in COMPILING or method in OF_EVERY_PART
+]
+
+LONGEST_FIRST = (
+    *("test_slurm", "test_pipeline", "test_faults", "test_additions", "test_terms", "test_training"),
+    *("test_resume", "test_jacobian", "test_examples", "test_outdated", "test_study_pipeline", "test_bfgs"),
+    *("test_kubernetes", "test_minibatches", "test_optimizers", "test_profiles", "test_archive", "test_analysis"),
+    *("test_hooks", "test_run", "test_jets"),
+)
+"""Files that take longest. A process takes a file at a time: one that began last would leave the other idle."""
+
+COPIED = ("Snakefile", "config", "docs", "problems", "solvers", "workflow", "profiles")
 
 
 def copy_project(root: Path, checkpoint_interval: float | None = None) -> Path:
@@ -51,12 +141,53 @@ def copy_project(root: Path, checkpoint_interval: float | None = None) -> Path:
     return root
 
 
+def git(folder: Path, *arguments: str) -> None:
+    """A command of git in ``folder``, by an author of its own."""
+    identity = ["-c", "user.name=a", "-c", "user.email=a@example.org", "-c", "commit.gpgsign=false"]
+    subprocess.run(["git", *identity, *arguments], cwd=folder, check=True, capture_output=True)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest files first, the others in their order."""
+    places = {name: i for i, name in enumerate(LONGEST_FIRST)}
+    items.sort(key=lambda item: places.get(item.path.stem, len(places)))
+
+
 @pytest.fixture(autouse=True)
 def close_figures() -> Iterator[None]:
     """What a test has drawn is gone after it."""
     yield
     if "matplotlib.pyplot" in sys.modules:
         sys.modules["matplotlib.pyplot"].close("all")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def forget_compiled_programs() -> Iterator[None]:
+    """JAX keeps every program it has compiled, each in several mappings of memory, of which Linux allows a process
+    65,530: test_jacobian alone makes 36,000, and a process without any left dies."""
+    yield
+    _BUILT.clear()
+    if "tests.trial" in sys.modules:
+        sys.modules["tests.trial"]._backends.cache_clear()
+    if "jax" in sys.modules:
+        sys.modules["jax"].clear_caches()
+        gc.collect()
+
+
+@pytest.fixture(scope="module")
+def compiled_as_in_production() -> Iterator[None]:
+    """JAX's programs are optimized as without the flag above: for the modules that hold the numbers of each kind
+    of program (terms, rows, steps) against another computation."""
+    import jax
+
+    compile_ = jax.stages.Lowered.compile
+
+    def optimized(lowered: jax.stages.Lowered, compiler_options: Mapping[str, object] | None = None):
+        return compile_(lowered, {"xla_backend_optimization_level": 3} | dict(compiler_options or {}))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(jax.stages.Lowered, "compile", optimized)
+        yield
 
 
 @pytest.fixture(params=BACKENDS)
@@ -69,33 +200,49 @@ def method(request: pytest.FixtureRequest) -> tuple[str, str]:
     return request.param
 
 
+@pytest.fixture(params=OF_OTHER_PHYSICS, ids="-".join)
+def physics(request: pytest.FixtureRequest) -> tuple[str, str]:
+    """A method of each kind of terms, for tests of what neither balancing nor stages can change."""
+    return request.param
+
+
+@pytest.fixture(params=PHYSICS_ON, ids=lambda pair: "-".join((*pair[0], pair[1])))
+def physics_on(request: pytest.FixtureRequest) -> tuple[tuple[str, str], str]:
+    """The same with a backend; those that compile have every part of a run, not each combination of parts.
+
+    Enough for functions beside the terms themselves, which call the same parts of the model: the terms and their
+    gradients are tested with ``physics`` on all backends, and every problem with every network.
+    """
+    return request.param
+
+
 def smoke_spec(method: tuple[str, str], backend: str, numerics: str = "strict", **options) -> RunSpec:
     """A run of every method at the smoke scale, in float64 unless said otherwise."""
     return CATALOGUE.resolve(*method, backend, numerics, "smoke", **options)
 
 
-@cache
-def _built(text: str) -> tuple[Problem, Backend, np.ndarray]:
-    spec = RunSpec.model_validate_json(text)
-    problem = spec.build_problem()
-    theta = initial_parameters(spec, problem)
-    theta = theta + 0.1 * np.random.default_rng(1).standard_normal(theta.shape)
-    return problem, build_backend(spec, problem), theta.astype(spec.dtype)
+_BUILT: dict[tuple, tuple[Problem, Backend, np.ndarray]] = {}
 
 
 def build(spec: RunSpec) -> tuple[Problem, Backend, np.ndarray]:
     """Problem, backend and parameters of a run, biases moved off zero so that nothing cancels by chance.
 
-    The same for equal specifications, so that JAX compiles each once for all tests.
+    The same for all runs of the same physics, so that JAX compiles each once for all tests of a file.
     """
-    problem, backend, theta = _built(spec.model_dump_json())
+    key = physics_of(spec), spec.backend, spec.precision, spec.seed
+    if key not in _BUILT:
+        problem = spec.build_problem()
+        theta = initial_parameters(spec, problem)
+        theta = theta + 0.1 * np.random.default_rng(1).standard_normal(theta.shape)
+        _BUILT[key] = problem, build_backend(spec, problem), theta.astype(spec.dtype)
+    problem, backend, theta = _BUILT[key]
     return problem, backend, theta.copy()
 
 
-def coefficients_of(rule: Balancing, terms: Iterable[str], exponents: Mapping[str, float]) -> np.ndarray:
-    """The coefficients of one level, three points a term if they are not counted."""
+def state_of(rule: Balancing, terms: Iterable[str]) -> State:
+    """The state of a rule at the start of a level, three points a term if they are not counted."""
     sizes = terms if isinstance(terms, Mapping) else dict.fromkeys(terms, 3)
-    return rule.coefficients(sizes, exponents, np.random.default_rng(0))
+    return rule.init(sizes, np.random.default_rng(0))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -4,7 +4,8 @@ from typing import Any
 
 import pandas as pd
 
-from workflow.analysis.summary import SUMMARY, TARGETS
+from solvers.runs.rows import TARGETS
+from workflow.analysis.summary import SUMMARY
 
 DEFAULTS = {
     "experiment": "heat-0.3",
@@ -18,15 +19,18 @@ DEFAULTS = {
     "mean_absolute": 1e-3,
     "maximum": 1e-2,
     "best_rel_l2": 1e-3,
+    "fresh_residual_ratio": 1.0,
     "iterations": 100,
     "function_evaluations": 110,
     "gradient_evaluations": 110,
     "stage_optimizers": "adam;lbfgs",
     "stage_levels": "0;0",
+    "stage_precisions": "float32;float32",
     "stage_iterations": "50;50",
     "stage_evaluations": "50;60",
-    "stage_reasons": "iteration-limit;no-decrease",
-    "training_seconds": 11.0,
+    "stage_reasons": "iteration-limit;gradient",
+    "cpu_seconds": 10.0,
+    "wall_seconds": 10.5,
     "other_seconds": 3.0,
     "peak_memory_mib": 500.0,
     "startup_seconds": 2.0,
@@ -35,6 +39,7 @@ DEFAULTS = {
     "device": "cpu",
     "fingerprint": "0",
     "spec_hash": "0",
+    "outdated": "",
     "command": "",
     "source": "fresh",
 }

@@ -8,12 +8,17 @@ import pandas as pd
 import pandera.errors
 import pytest
 
-from solvers.record import RecordError
-from solvers.run import run
+from solvers.runs.record import RecordError, read_history, read_run
+from solvers.runs.rows import TARGETS
+from solvers.runs.run import run
 from tests.conftest import BACKENDS, CATALOGUE, smoke_spec
-from workflow.analysis import figures, profiles, tables
+from tests.summaries import summary_of
+from workflow.analysis import figures, profiles, register, tables
+from workflow.analysis.figures.errors import draw_errors, error_table
+from workflow.analysis.figures.terms import draw_losses
 from workflow.analysis.statistics import median
-from workflow.analysis.summary import TARGETS, read_summary, summarise
+from workflow.analysis.summary import contended, read_summary, summarise
+from workflow.analysis.writing import write_table
 
 
 @pytest.fixture(scope="module")
@@ -62,13 +67,14 @@ def test_comparison_counts_failures_and_shows_the_authors(summary):
     table = tables.comparison(summary, CATALOGUE)
     assert len(table) == 4
     failed = table[(table.method == "mmpinn") & (table.backend == "jax")].iloc[0]
-    assert failed["runs finished"] == "1 of 2"
-    assert failed["authors' relative L2"] == "1.61e-04"
-    assert failed["authors' iterations"] == "2000 + 3046 / 2 / 2962"
+    assert (failed.finished, failed.runs) == (1, 2)
+    assert failed["authors' relative L2"] == 1.610665e-4
+    assert failed["authors' iterations"] == 2000 + 3046 + 2 + 2962
     fine = table[(table.method == "pinn") & (table.backend == "torch")].iloc[0]
     ours = summary[(summary.method == "pinn") & (summary.backend == "torch")].rel_l2
-    assert fine["relative L2, median [min, max]"] == f"{ours.median():.2e} [{ours.min():.2e}, {ours.max():.2e}]"
-    assert fine["iterations, median by stage"] == "20 + 15"
+    found = [fine[f"relative L2, {which}"] for which in ("median", "minimum", "maximum")]
+    assert found == [ours.median(), ours.min(), ours.max()]
+    assert fine["iterations, median"] == 20 + 15
 
 
 def test_ranking_counts_the_pairs_in_the_authors_order(summary):
@@ -76,13 +82,13 @@ def test_ranking_counts_the_pairs_in_the_authors_order(summary):
     wins = summary.assign(rel_l2=np.where(summary.method == "mmpinn", 1e-4, 1e-3))
     table = tables.ranking(wins, CATALOGUE)
     assert len(table) == len(BACKENDS)
-    assert set(table["authors' order"]) == set(table["order here"]) == {"mmpinn < pinn"}
-    assert set(table["pairs ordered alike"]) == {"1 of 1"}
+    assert set(table["authors' order"]) == set(table["order here"]) == {"mmpinn;pinn"}
+    assert set(table.pairs) == set(table["pairs ordered alike"]) == {1}
     loses = summary.assign(rel_l2=np.where(summary.method == "mmpinn", np.nan, 1e-3))
     table = tables.ranking(loses, CATALOGUE)
-    assert set(table["order here"]) == {"pinn < mmpinn"} and set(table["pairs ordered alike"]) == {"0 of 1"}
+    assert set(table["order here"]) == {"pinn;mmpinn"} and set(table["pairs ordered alike"]) == {0}
     unknown = tables.ranking(summary.assign(experiment="heat-0.11"), CATALOGUE)
-    assert set(unknown["authors' order"]) == {"unknown"}
+    assert set(unknown["authors' order"]) == {""} and set(unknown.pairs) == {0}
 
 
 def test_a_missing_error_is_worse_than_any_other():
@@ -92,41 +98,49 @@ def test_a_missing_error_is_worse_than_any_other():
     assert median([np.nan, np.nan]) == np.inf
 
 
-def test_unknown_numbers_of_the_authors_are_called_unknown(summary):
+def test_unknown_numbers_of_the_authors_are_missing(summary):
     moved = summary.assign(experiment="heat-0.11")
-    assert set(tables.comparison(moved, CATALOGUE)["authors' relative L2"]) == {"unknown"}
+    assert tables.comparison(moved, CATALOGUE)["authors' relative L2"].isna().all()
 
 
 def test_methods_without_lbfgs_show_no_iterations_of_it(summary):
     moved = summary[summary.method == "pinn"].assign(experiment="klein-gordon-5", stage_optimizers="adam")
-    assert set(tables.comparison(moved, CATALOGUE)["authors' iterations"]) == {"40001"}
+    assert set(tables.comparison(moved, CATALOGUE)["authors' iterations"]) == {40001}
 
 
 def test_stages_say_why_they_stopped(summary):
     table = tables.stages(summary, CATALOGUE)
     jax = table[(table.method == "mmpinn") & (table.backend == "jax")]
     assert list(jax.level) == [1, 1, 2, 3]
-    assert set(jax.iloc[0]["stopped because (runs)"].split(", ")) == {"iteration-limit (1)", "diverged (1)"}
+    assert set(jax.iloc[0]["stop reasons"].split(";")) == {"iteration-limit", "diverged"}
+    assert jax.iloc[0]["runs by reason"] == "1;1" and list(jax.runs) == [2, 1, 1, 1]
+    assert list(jax["authors' iterations"]) == [2000, 3046, 2, 2962]
 
 
 def test_tables_are_written_in_four_formats(summary, tmp_path):
     table = tables.comparison(summary, CATALOGUE)
-    tables.write_table(table, tmp_path, "comparison")
+    write_table(table, tmp_path, "comparison")
     assert sorted(path.suffix for path in tmp_path.iterdir()) == [".csv", ".html", ".md", ".tex"]
-    pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "comparison.csv", dtype=str), table)
+    again = pd.read_csv(tmp_path / "comparison.csv", keep_default_na=False, na_values={"authors' iterations": ""})
+    pd.testing.assert_frame_equal(again, table, check_dtype=False, rtol=1e-5)
     for suffix in ("md", "html", "tex"):
-        assert "1.61e-04" in (tmp_path / f"comparison.{suffix}").read_text()
+        assert "0.000161" in (tmp_path / f"comparison.{suffix}").read_text()
 
 
-@pytest.mark.parametrize("name", tables.TABLES)
+PLAIN, WITH_AXES = register.Shown(()), register.Shown((2, 2))
+OF_STUDIES = [one.name for one in register.TABLES if one.applies(PLAIN)]
+
+
+@pytest.mark.parametrize("name", OF_STUDIES)
 def test_every_table_can_be_made_and_read_again(summary, name, tmp_path):
-    table = tables.TABLES[name](summary, CATALOGUE)
-    assert tables.caption(name).endswith(".")
-    tables.write_table(table, tmp_path, name, tables.caption(name))
+    entry = register.table(name)
+    table = entry.load()(summary, CATALOGUE)
+    assert entry.caption.endswith(".")
+    write_table(table, tmp_path, name, entry.caption)
     again = pd.read_csv(tmp_path / f"{name}.csv")
     assert list(again.columns) == list(table.columns) and len(again) == len(table) > 0
     for suffix in ("html", "md", "tex"):
-        assert tables.caption(name)[:20] in (tmp_path / f"{name}.{suffix}").read_text()
+        assert entry.caption[:20] in (tmp_path / f"{name}.{suffix}").read_text()
 
 
 def test_tables_show_numbers_and_lead_to_the_runs(tmp_path):
@@ -134,7 +148,7 @@ def test_tables_show_numbers_and_lead_to_the_runs(tmp_path):
     table = pd.DataFrame(
         {"error": [1.23456789e-4, np.nan, np.inf], "folder": [str(tmp_path / "results/a <b>")] * 3}
     )
-    tables.write_table(table, tmp_path / "reports/tables", "small")
+    write_table(table, tmp_path / "reports/tables", "small")
     csv, markdown, page = (
         (tmp_path / f"reports/tables/small.{suffix}").read_text() for suffix in ("csv", "md", "html")
     )
@@ -156,34 +170,70 @@ def test_the_summary_knows_when_a_target_was_first_reached(folders, summary):
         assert row["startup_seconds"] + row["compile_seconds"] < row["other_seconds"]
 
 
-DRAWN = figures.FIGURES | profiles.CURVES
+def test_times_are_cpu_seconds_with_the_wall_beside_them(folders, summary):
+    for folder, row in zip(folders, summary.to_dict("records"), strict=True):
+        record, history = read_run(folder), read_history(folder)
+        assert row["cpu_seconds"] == record.cpu_seconds["training"] > 0
+        assert row["wall_seconds"] == record.seconds["training"] > 0
+        drawn = figures.read_runs([folder])[0].history
+        ratio = row["cpu_seconds"] / row["wall_seconds"]
+        assert drawn.seconds.to_numpy() == pytest.approx(history.seconds.to_numpy() * ratio)
+        for target in TARGETS:
+            reached = drawn[drawn.rel_l2 <= target].seconds
+            expected = reached.iloc[0] if len(reached) else np.nan
+            assert row[f"seconds_to_{target:g}"] == pytest.approx(expected, nan_ok=True)
+
+
+def test_runs_that_waited_are_told_from_those_that_did_not():
+    runs = summary_of(
+        {"seed": 0, "cpu_seconds": 10.0, "wall_seconds": 11.0},
+        {"seed": 1, "cpu_seconds": 10.0, "wall_seconds": 11.1},
+        {"seed": 2, "cpu_seconds": 0.0, "wall_seconds": 0.0},
+    )
+    assert list(contended(runs)) == [False, True, False]
+    row = tables.comparison(runs, CATALOGUE).iloc[0]
+    assert (row["contended runs"], row["CPU seconds, median"], row["wall seconds, maximum"]) == (1, 10, 11.1)
+
+
+def test_the_summary_knows_the_precision_of_each_stage(tmp_path):
+    overrides = ["levels.1.stages.0.precision=float64"]
+    run(smoke_spec(("heat-0.3", "mmpinn"), "jax", "paper", overrides=overrides), tmp_path / "run")
+    row = summarise([tmp_path / "run"]).iloc[0]
+    assert (row.stage_levels, row.stage_precisions) == ("0;0;1;2", "float32;float32;float64;float32")
+
+
+DRAWN = {one.name: one for one in register.FIGURES if one.source == register.RUNS and one.applies(PLAIN)}
 
 
 @pytest.mark.parametrize("name", DRAWN)
 def test_figures_have_their_numbers_beside_them(folders, name, tmp_path):
-    figure, table = DRAWN[name](figures.read_runs(folders))
+    figure, table = DRAWN[name].load()(figures.read_runs(folders))
+    assert DRAWN[name].caption.endswith(".")
     figures.write_figure(figure, table, tmp_path / f"{name}.pdf")
     assert sorted(path.suffix for path in tmp_path.iterdir()) == [".csv", ".pdf", ".png"]
     assert (tmp_path / f"{name}.png").stat().st_size > 10_000
     assert len(pd.read_csv(tmp_path / f"{name}.csv")) == len(table) > 0
 
 
-@pytest.mark.parametrize("name", profiles.PROFILES)
+@pytest.mark.parametrize("name", ["profiles-evaluations", "profiles-seconds"])
 def test_profiles_have_their_numbers_beside_them(summary, name, tmp_path):
-    figure, table = profiles.PROFILES[name](summary)
+    draw = register.figure(name).load()
+    several = pd.concat([summary.assign(experiment=f"heat-{i}") for i in range(4)], ignore_index=True)
+    figure, table = draw(several, CATALOGUE)
     figures.write_figure(figure, table, tmp_path / f"{name}.pdf")
     assert (tmp_path / f"{name}.png").stat().st_size > 10_000
     assert set(table.method) == {"pinn", "mmpinn"} and table.share.between(0, 1).all()
-    alone = summary[summary.method == "pinn"]
-    assert profiles.PROFILES[name](alone)[1].empty
+    assert draw(several[several.method == "pinn"], CATALOGUE)[1].empty
+    fewer = several[several.experiment != "heat-3"]
+    assert draw(fewer, CATALOGUE)[1].empty, "a profile over three problems says more of these than of the methods"
 
 
-def test_both_backends_start_alike_and_part_later(folders):
+def test_both_backends_start_alike_and_differ_later(folders):
     _, table = profiles.draw_trajectories(figures.read_runs(folders))
     first = table[table.iteration == 0].pivot(index="run", columns="backend", values="objective")
     assert first.torch.to_numpy() == pytest.approx(first.jax.to_numpy(), rel=1e-5)
-    assert not (table["parted by 0.001 at"] == 0).any()
-    _, table = profiles.draw_partings(figures.read_runs(folders))
+    assert not (table["differ by 0.001 from iteration"] == 0).any()
+    _, table = profiles.draw_differences(figures.read_runs(folders))
     assert table[table.iteration == 0].difference.max() < 1e-5
     assert set(table.method) == {"pinn", "mmpinn"} and set(table.seed) == {0}
 
@@ -194,8 +244,8 @@ def test_different_seeds_are_not_drawn_as_one_start(folders):
     )
     runs = figures.read_runs([jax, torch])
     _, table = profiles.draw_trajectories(runs)
-    assert set(table.backend) == {"jax"} and table["parted by 0.1 at"].isna().all()
-    assert profiles.draw_partings(runs)[1].empty
+    assert set(table.backend) == {"jax"} and table["differ by 0.1 from iteration"].isna().all()
+    assert profiles.draw_differences(runs)[1].empty
 
 
 def test_shares_of_runs_that_have_reached_a_target_grow(folders):
@@ -211,14 +261,14 @@ def test_shares_of_runs_that_have_reached_a_target_grow(folders):
 def test_figures_show_methods_with_different_terms_and_networks(tmp_path):
     for method in ("mff", "hard-constraint"):
         run(smoke_spec(("helmholtz-1-8", method), "torch", "paper"), tmp_path / method)
-    _, table = figures.draw_losses(figures.read_runs([tmp_path / "mff", tmp_path / "hard-constraint"]))
+    _, table = draw_losses(figures.read_runs([tmp_path / "mff", tmp_path / "hard-constraint"]))
     terms = table.groupby("method").term.unique().map(set)
     assert dict(terms) == {"mff": {"boundary", "residual"}, "hard-constraint": {"residual"}}
 
 
 def test_figures_do_not_change_from_one_drawing_to_the_next(folders, tmp_path):
     for name in ("first", "second"):
-        figures.write_figure(*figures.draw_errors(figures.read_runs(folders)), tmp_path / name / "errors.pdf")
+        figures.write_figure(*draw_errors(figures.read_runs(folders)), tmp_path / name / "errors.pdf")
     for suffix in ("pdf", "png", "csv"):
         assert (tmp_path / f"first/errors.{suffix}").read_bytes() == (
             tmp_path / f"second/errors.{suffix}"
@@ -227,7 +277,7 @@ def test_figures_do_not_change_from_one_drawing_to_the_next(folders, tmp_path):
 
 def test_a_run_that_has_ended_keeps_its_last_error(folders):
     runs = figures.read_runs(folders)
-    table = figures.error_table(runs)
+    table = error_table(runs)
     ends = {}
     for run_ in runs:
         spec = run_.record.spec

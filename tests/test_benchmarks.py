@@ -21,7 +21,7 @@ def small(name: str) -> Shape:
 @pytest.mark.parametrize("name", SHAPES)
 def test_nested_differentiation_gives_our_loss_and_gradient(name, backend_name):
     shape = small(name)
-    ours = evaluation(shape.backend(backend_name, "float64"), shape.theta("float64"))
+    ours = evaluation(shape, backend_name, "float64")
     nested = getattr(naive, f"{backend_name}_loss_and_gradient")(shape, "float64")
     check({"ours": ours, "naive": nested}, "float64")
 
@@ -33,8 +33,8 @@ def test_a_contender_with_another_gradient_is_refused():
 
 def test_the_floor_counts_every_product_of_every_channel():
     """Heat: 10,000 points with three channels, the conditions with one; a first layer's channels are one row."""
-    found, conditions = operations(SHAPES["heat"]), sum(len(p.points) for p in SHAPES["heat"].pieces[:-1])
-    points = len(SHAPES["heat"].pieces[-1].points)
+    found, conditions = operations(SHAPES["heat"]), sum(len(p.points) for p in SHAPES["heat"].collocation[:-1])
+    points = len(SHAPES["heat"].collocation[-1].points)
     assert found["product", 50, 50] == 3 * (3 * points + conditions)
     assert found["product", 50, 1] == 3 * points + conditions
     assert found["first product", 2, 50] == points + conditions + 2

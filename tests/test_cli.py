@@ -8,8 +8,8 @@ import pytest
 from rich.console import Console
 
 from solvers.cli import main
-from solvers.progress import LiveDisplay
-from solvers.record import read_run
+from solvers.runs.progress import LiveDisplay
+from solvers.runs.record import read_run
 from tests.conftest import CATALOGUE, METHODS, ROOT, smoke_spec
 
 
@@ -42,7 +42,7 @@ def test_run_writes_where_the_pipeline_does(tmp_path):
         text=True,
     )
     assert done.returncode == 0, done.stderr
-    assert "finished: relative L2 error" in done.stderr
+    assert "finished: relative L2 error" in done.stdout and "finished" not in done.stderr
     assert "residual" in done.stderr and "iteration" in done.stderr
     record = read_run(tmp_path / "smoke/heat-0.15@problem.epsilon=0.2/mmpinn/jax/paper/3")
     assert record.spec.problem == {"name": "heat", "epsilon": 0.2}

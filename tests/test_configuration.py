@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from solvers.configuration import Catalogue, ConfigurationError
-from solvers.record import RunRecord
-from solvers.spec import RunSpec
+from solvers.configuration.catalogue import Catalogue, ConfigurationError
+from solvers.configuration.spec import RunSpec
+from solvers.runs.record import RunRecord
 from tests.conftest import BACKENDS, CATALOGUE, METHODS, PAPER_METHODS, ROOT, smoke_spec
 from workflow.sweep import Sweep
 
@@ -31,14 +31,24 @@ def test_everything_that_ships_resolves(method, numerics, scale):
         assert RunSpec.model_validate_json(spec.model_dump_json()) == spec
 
 
+def test_a_specification_is_checked_as_a_whole_once(monkeypatch):
+    """It has six layers; only if they do not fit each other are they gone through, to find the one to blame."""
+    checks, check = [], RunSpec.check
+    monkeypatch.setattr(RunSpec, "check", lambda spec: (checks.append(spec), check(spec)))
+    spec = CATALOGUE.resolve(*CASE, scale="smoke", overrides=["optimizers.adam.iterations=7"])
+    assert checks == [spec]
+    found = message(lambda: CATALOGUE.resolve(*CASE, scale="smoke", overrides=["evaluation.grid=[9]"]))
+    assert found.startswith("--set: evaluation.grid (value [9])") and len(checks) > 2
+
+
 def test_the_papers_scale_is_the_papers():
     spec = CATALOGUE.resolve("heat-0.15", "mmpinn", "jax", "paper", "paper")
-    assert [level.exponents["residual"] for level in spec.levels] == [3, 2, 1]
+    assert [level.balancing["exponents"]["residual"] for level in spec.levels] == [3, 2, 1]
     adam, lbfgs = spec.levels[0].stages
     assert (adam["iterations"], adam["learning_rate"]) == (2000, 1e-3)
     assert (lbfgs["iterations"], lbfgs["history"], lbfgs["line_search_steps"]) == (100000, 50, 50)
     assert (lbfgs["ftol"], lbfgs["gtol"], spec.precision) == (2.220446049250313e-16, 1e-5, "float32")
-    assert spec.points["residual"].count == 10000
+    assert spec.points["residual"]["count"] == 10000
     assert [len(level.stages) for level in spec.levels] == [2, 1, 1]
 
 
@@ -57,7 +67,7 @@ def test_strict_numerics_have_no_tolerances():
         ("network.width=abc", ["network.width", "abc", "integer"]),
         ("network.width=0", ["width 0", "at least 1"]),
         ("network.name=foo", ["network.name", "foo", "dense"]),
-        ("optimizers.adm.iterations=3", ["optimizers.adm", "allowed: adam, lbfgs"]),
+        ("optimizers.adm.iterations=3", ["optimizers.adm", "allowed: adam,"]),
         ("optimizers.adam.iterations=0", ["iterations 0", "at least 1"]),
         ("optimizers.adam.learning_rate=Infinity", ["learning_rate", "inf", "finite"]),
         ("evaluation.divergence_factor=NaN", ["divergence_factor", "finite"]),
@@ -65,7 +75,8 @@ def test_strict_numerics_have_no_tolerances():
         ("stages.sgd.iterations=3", ["stages.sgd", "allowed: adam, lbfgs"]),
         ("points.inside.count=3", ["points.inside", "allowed: initial, boundary, residual"]),
         ("points.residual.count=-3", ["points.residual.count", "-3"]),
-        ("points.residual.strategy=sobol", ["strategy", "sobol", "allowed: grid, latin-hypercube"]),
+        ("points.residual.strategy=halton", ["strategy", "halton", "allowed: grid, latin-hypercube"]),
+        ("points.residual.strategy=sobl", ["points.residual.strategy", "sobl", "latin-hypercube", "sobol"]),
         ("evaluation.grid=[3]", ["evaluation.grid", "[3]", "['x', 't']"]),
         ("precision=float16", ["precision", "float16", "float32"]),
         ("learning_rate=1", ["learning_rate", "allowed", "optimizers"]),
@@ -73,7 +84,7 @@ def test_strict_numerics_have_no_tolerances():
         ("methods.pin.stages={}", ["methods.pin", "allowed: pinn"]),
         ("methods.mmpinn.methods.pinn.stages={}", ["methods.mmpinn", "methods.pinn", "allowed: none"]),
         ("optimizers.adam.iterations=2e3", ["optimizers.adam.iterations", "2000.0", "integer; write 2000"]),
-        ("optimizers.adam.learning_rate=-1", ["optimizers.adam", '{"learning_rate": -1}', "greater than 0"]),
+        ("optimizers.adam.learning_rate=-1", ["optimizers.adam.learning_rate", "-1", "greater than 0"]),
         ("optimizers.lbfgs.history=100000000000", ["optimizers.lbfgs.history", "at most 1000000000"]),
         ("network.width=100000", ["network.width", "100000", "at most 10000"]),
         ("network.width=10000", ["network", "parameters", "at most 100000000"]),
@@ -85,8 +96,31 @@ def test_strict_numerics_have_no_tolerances():
         ("problem.epsilon=0.001", ["problem", '"epsilon": 0.001', "not finite in float32"]),
         ("problem.epsilon=1e-300", ["problem", "1e-300", "not finite"]),
         ("problem.self=1", ["problem.self", "allowed: name, epsilon"]),
-        ("stages.adam.optimizer=[1]", ["stages.adam.optimizer", "[1]", "allowed: adam, lbfgs"]),
-        ("balancing={name: lra}", ["balancing", "exponents"]),
+        ("stages.adam.optimizer=[1]", ["stages.adam.optimizer", "[1]", "allowed: adam,"]),
+        ("balancing={name: lra}", ["--set: balancing.name", "lra", "changes its weights between steps"]),
+        ("balancing={name: lraa}", ["--set: balancing.name", "lraa", "allowed: lra, power"]),
+        ("balancing.exponents.interior=2", ["balancing.exponents.interior", "allowed: supervised, residual"]),
+        ("balancing.rate=2", ["balancing.rate", "allowed: name, exponents"]),
+        ("levels.3.stages.0.iterations=2", ["levels.3", "no such index; allowed: 0, 1, 2"]),
+        ("levels.x.stages.0.iterations=2", ["levels.x", "no such index; allowed: 0, 1, 2"]),
+        ("levels.0.stages.2.iterations=2", ["levels.0.stages.2", "no such index; allowed: 0, 1"]),
+        ("levels.0.stages.1.iteration=2", ["levels.0.stages.1.iteration", "2", "allowed: optimizer, iterations"]),
+        ("levels.0.stages.1.iterations=2.5", ["levels.0.stages.1.iterations", "2.5", "integer"]),
+        ("levels.0.exponents.residual=2", ["levels.0.exponents", "allowed: balancing, stages"]),
+        ("levels.0.balancing.exponents.residual=-2", ["levels.0.balancing", "residual", "greater than 0"]),
+        ("levels.0.balancing=3", ["levels.0.balancing", "3", "mapping"]),
+        ("levels.0=3", ["levels.0", "3", "mapping"]),
+        ("levels=3", ["levels", "3", "list of levels"]),
+        ("levels=[]", ["levels", "[]", "at least 1"]),
+        ("levels=[{stages: []}]", ["levels.0.stages", "at least 1"]),
+        ("levels=[{stages: [newton]}]", ["levels.0.stages.0", "newton", "allowed: adam, lbfgs"]),
+        ("levels=[{stages: [{stage: [adam]}]}]", ["levels.0.stages.0", "allowed: adam, lbfgs"]),
+        ("levels=[{stages: [{iterations: 3}]}]", ["levels.0.stages.0.optimizer", "is missing"]),
+        ("grouping={name: balls}", ["grouping.name", "balls", "allowed: boxes"]),
+        ("grouping={name: boxes, boxes: {late: {y: [0, 1]}}}", ["grouping", "late.y", "allowed: x, t"]),
+        ("trial=hard", ["trial", "hard", "allowed: identity, hard-constraint"]),
+        ("inputs=row", ["inputs", "row", "raw"]),
+        ('a."b=1', ["KEY.KEY=VALUE"]),
         ("chunk_size=0", ["chunk_size", "0", "greater than or equal to 1"]),
     ],
 )
@@ -152,8 +186,8 @@ def edited(tmp_path: Path, kind: str, name: str, edit) -> Catalogue:
         (
             "experiments",
             "heat-0.3",
-            lambda d: d["methods"]["mmpinn"]["levels"][1].update(stages=["bfgs"]),
-            ["heat-0.3.yaml", "levels.1.stages", "bfgs", "adam, lbfgs"],
+            lambda d: d["methods"]["mmpinn"]["levels"][1].update(stages=["newton"]),
+            ["heat-0.3.yaml", "levels.1.stages", "newton", "allowed: adam,", "lbfgs"],
         ),
         (
             "experiments",
@@ -164,20 +198,20 @@ def edited(tmp_path: Path, kind: str, name: str, edit) -> Catalogue:
         (
             "experiments",
             "heat-0.3",
-            lambda d: d["methods"]["mmpinn"]["levels"][0].update(exponents={"residual": -3}),
+            lambda d: d["methods"]["mmpinn"]["levels"][0].update(balancing={"exponents": {"residual": -3}}),
             ["heat-0.3.yaml", "residual", "-3", "greater than 0"],
         ),
         (
             "experiments",
             "heat-0.3",
-            lambda d: d["methods"]["mmpinn"]["levels"][0].update(exponents={"interior": 3}),
-            ["heat-0.3.yaml", "levels.0.exponents", "interior", "residual"],
+            lambda d: d["methods"]["mmpinn"]["levels"][0].update(balancing={"exponents": {"interior": 3}}),
+            ["heat-0.3.yaml", "levels.0.balancing.exponents.interior", "residual"],
         ),
         (
             "experiments",
             "heat-0.3",
             lambda d: d["methods"]["mmpinn"].update(balancing={"name": "powr"}),
-            ["heat-0.3.yaml", "balancing.name", "powr", "power, self-adaptive, sum"],
+            ["heat-0.3.yaml", "methods.mmpinn.balancing.name", "powr", "power, self-adaptive, sum"],
         ),
         (
             "experiments",
@@ -216,23 +250,23 @@ GROUPED = ("pulse", "mmpinn-grs", "jax")
         ({"ridge": {"t": [0.2, 1.2]}}, ["ridge.t", "[0.2, 1.2]", "within [0, 1]"]),
         ({"ridge": {"t": [0.6, 0.2]}}, ["ridge.t", "[0.6, 0.2]", "interval"]),
         ({"ridge": {"t": [0.5, 0.5]}}, ["ridge.t", "[0.5, 0.5]", "interval"]),
-        ({"ridge": {"t": [0.5]}}, ["ridge.t", "[0.5]", "2 items"]),
+        ({"ridge": {"t": [0.5]}}, ["ridge.t.1", "[0.5]", "is missing"]),
         ({"ridge": {"y": [0.2, 0.6]}}, ["ridge.y", "allowed: x, t"]),
         ({"ridge": {}}, ["ridge", "at least one of ['x', 't']"]),
         ({"ridge": {"t": [0.1, 0.3]}}, ["ridge", "lies within group before"]),
         ({"ridge": {"t": [0.6, 1]}}, ["within group"]),
-        ({"ridge/x": {"t": [0.2, 0.6]}}, ["ridge/x", "pattern"]),
+        ({"ridge/x": {"t": [0.2, 0.6]}}, ["ridge/x", "letters, digits and"]),
     ],
 )
 def test_groups_lie_in_the_domain_and_not_in_each_other(tmp_path, groups, parts):
     def change(data):
-        own = data["methods"]["mmpinn-grs"]["groups"]
+        own = data["methods"]["mmpinn-grs"]["grouping"]["boxes"]
         del own["ridge"]
         own.update(groups)
 
     catalogue = edited(tmp_path, "experiments", "pulse", change)
     text = message(lambda: catalogue.resolve(*GROUPED, scale="smoke"))
-    for part in ["pulse.yaml: methods.mmpinn-grs.groups", *parts]:
+    for part in ["pulse.yaml: methods.mmpinn-grs.grouping.boxes", *parts]:
         assert part in text
 
 
@@ -258,7 +292,7 @@ def test_stages_that_no_level_uses_are_checked_too(tmp_path):
 def test_scales_of_an_experiment_must_exist(tmp_path):
     catalogue = edited(tmp_path, "experiments", "heat-0.3", lambda d: d["scales"].update(smok={}))
     text = message(lambda: catalogue.resolve(*CASE, scale="smoke"))
-    assert "heat-0.3.yaml: scales.smok: unknown name; allowed: paper, quick, smoke" in text
+    assert "heat-0.3.yaml: scales.smok: unknown name; did you mean smoke? allowed: paper, quick, smoke" in text
 
 
 def test_broken_yaml_is_named(tmp_path):
@@ -273,7 +307,7 @@ def test_broken_yaml_is_named(tmp_path):
 @pytest.mark.parametrize(
     ("config", "parts"),
     [
-        ({"scal": "smoke"}, ["scal", "unknown key", "scale"]),
+        ({"scal": "smoke"}, ["scal", "unknown key", "allowed: study, scale, seeds"]),
         ({"scale": "tiny"}, ["scale", "tiny", "quick"]),
         ({"experiments": "heat-0.3,heat"}, ["experiments", "heat", "heat-0.15"]),
         ({"methods": "pin"}, ["methods", "pin", "mmpinn"]),
@@ -283,6 +317,9 @@ def test_broken_yaml_is_named(tmp_path):
         ({"backends": []}, ["backends"]),
         ({"numerics": "exact"}, ["numerics", "exact", "strict"]),
         ({"seeds": 0}, ["seeds", "0", "at least 1"]),
+        ({"seeds": -2}, ["seeds", "-2", "at least 1"]),
+        ({"runs": "old"}, ["runs", "old", "fresh, archive"]),
+        ({"runs": "archive", "scale": "smoke"}, ["runs", "no archived run"]),
         ({"seeds": [1, 1]}, ["seeds", "different"]),
         ({"seeds": "many"}, ["seeds", "many"]),
         ({"seeds": [-1]}, ["seeds"]),
@@ -292,11 +329,12 @@ def test_broken_yaml_is_named(tmp_path):
         ({"seeds": 10**9}, ["seeds", "1000000000", "at most 10000"]),
         ({"seeds": "1e1"}, ["seeds", "1e1", "count"]),
         ({"scale": False}, ["scale", "false", "YAML reads on, off, yes and no"]),
-        ({"scale": None}, ["scale", "allowed: paper"]),
+        ({"scale": 3}, ["scale", "3", "allowed: paper"]),
+        ({"study": "papers"}, ["study", "papers", f"allowed: {', '.join(CATALOGUE.names('studies'))}"]),
         ({1: 2}, ["1", "a key must be text"]),
         ({"seeds": float("nan")}, ["seeds", "nan", "finite"]),
-        ({"gpu": -1}, ["gpu", "-1", "how many cards"]),
-        ({"gpu": "1"}, ["gpu", "how many cards"]),
+        ({"gpu": -1}, ["gpu", "-1", "how many GPUs"]),
+        ({"gpu": "1"}, ["gpu", "how many GPUs"]),
     ],
 )
 def test_mistakes_in_the_sweep_are_named(config, parts):
@@ -314,7 +352,9 @@ def test_files_of_the_pipeline_are_read_strictly(tmp_path):
 
 def test_a_catalogue_without_experiments_is_named(tmp_path):
     (tmp_path / "scales").mkdir()
+    (tmp_path / "studies").mkdir()
     shutil.copy(ROOT / "config/scales/smoke.yaml", tmp_path / "scales")
+    shutil.copy(ROOT / "config/studies/paper.yaml", tmp_path / "studies")
     text = message(lambda: Sweep.from_config({"scale": "smoke"}, Catalogue(tmp_path)))
     assert "experiments" in text
 
@@ -325,7 +365,7 @@ def test_a_catalogue_without_experiments_is_named(tmp_path):
         (["scale"], ["--config: scale", "KEY=VALUE"]),
         (["seeds=1", "seeds=2"], ["--config: seeds", "twice"]),
         (["seeds=[1"], ["--config: seeds", "not valid YAML"]),
-        (["scales=smoke"], ["scales", "allowed: scale"]),
+        (["scales=smoke"], ["scales", "allowed: study, scale"]),
     ],
 )
 def test_mistakes_in_the_sweep_of_a_command_line_are_named(given, parts):
@@ -344,7 +384,8 @@ def test_the_sweep_is_the_product_of_its_axes():
     sweep = Sweep.from_config(
         {"scale": "smoke", "experiments": "heat-0.15", "seeds": 5, "numerics": "all"}, CATALOGUE
     )
-    assert len(sweep.specs) == len(CATALOGUE.experiment("heat-0.15").methods) * len(BACKENDS) * 2 * 5
+    methods = 1 + sum(e == "heat-0.15" for e, _ in PAPER_METHODS)  # and one beyond the paper
+    assert len(sweep.specs) == methods * len(BACKENDS) * 2 * 5
     assert len(set(sweep.folders())) == len(sweep.specs)
     for listed in ([7], ["7"]):
         assert Sweep.from_config({"scale": "smoke", "seeds": listed}, CATALOGUE).specs[0].seed == 7
@@ -362,11 +403,14 @@ def test_the_default_sweep_is_the_quick_scale_of_the_whole_paper():
     sweep = Sweep.from_config(config, CATALOGUE)
     assert sweep.scale == "quick"
     assert sweep.experiments == list(dict.fromkeys(experiment for experiment, _ in PAPER_METHODS))
-    assert len(sweep.specs) == len(PAPER_METHODS) * 2 * 3
+    assert {(s.experiment, s.method) for s in sweep.specs if s.method != "bfgs"} == set(PAPER_METHODS)
+    assert {s.experiment for s in sweep.specs if s.method == "bfgs"} == set(sweep.experiments)
+    assert len(sweep.specs) == (len(PAPER_METHODS) + len(sweep.experiments)) * 2
 
 
 def test_other_experiments_are_run_when_they_are_named():
-    others = {experiment for experiment, _ in set(METHODS) - set(PAPER_METHODS)}
+    others = {experiment for experiment, _ in METHODS if not CATALOGUE.experiment(experiment).in_paper}
+    assert others
     named = ["heat-0.3", *sorted(others)]
     assert Sweep.from_config({"scale": "smoke", "experiments": named}, CATALOGUE).experiments == named
 
@@ -375,3 +419,11 @@ def test_the_schema_of_a_run_is_the_one_on_file():
     """Made anew by `make schemas`."""
     on_file = json.loads((ROOT / "workflow/schemas/run.schema.json").read_text())
     assert on_file == RunRecord.model_json_schema()
+
+
+def test_another_sampler_takes_over_the_count():
+    before = CATALOGUE.resolve(*CASE, scale="smoke").points["residual"]["count"]
+    after = CATALOGUE.resolve(*CASE, scale="smoke", overrides=["points.residual.strategy=sobol"]).points[
+        "residual"
+    ]
+    assert after == {"strategy": "sobol", "count": before}

@@ -1,7 +1,8 @@
 """Jets against nested automatic differentiation, for every network and both frameworks."""
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import cache
 
 import jax
 import jax.numpy as jnp
@@ -11,10 +12,11 @@ import torch
 
 from solvers.backends.jax import OPS as JAX_OPS
 from solvers.backends.torch import OPS as TORCH_OPS
-from solvers.jets import FUSED, Jet, channel_rows, coordinate_jet, layout_for, numpy_ops
-from solvers.networks.base import unflatten
-from solvers.terms import Model
-from tests.conftest import METHODS, build, smoke_spec
+from solvers.configuration.spec import RunSpec
+from solvers.model.jets import FUSED, Jet, channel_rows, coordinate_jet, layout_for, numpy_ops
+from solvers.model.networks.base import unflatten
+from solvers.model.terms import Model
+from tests.conftest import METHODS, build, dimension_of, one_of_each, smoke_spec
 
 POINTS = 12
 
@@ -65,18 +67,25 @@ FRAMEWORKS = {
 }
 
 
-def distinct_networks() -> dict[str, tuple[str, str]]:
-    """A method for each kind of network among all methods."""
-    found = {}
-    for method in METHODS:
-        spec = smoke_spec(method, "jax")
-        kind = {key: value for key, value in spec.network.items() if key not in ("width", "depth")}
-        found.setdefault(f"{kind} in {spec.build_problem().dimension}", method)
-    return found
+def network_kind(spec: RunSpec) -> str:
+    """What decides which operations a network is made of: its settings but for numbers that only scale something,
+    its size, and how its parameters are drawn (in NumPy); and the number of coordinates."""
+
+    left_out = ("width", "depth", "weights", "biases")
+
+    def without_numbers(value: object) -> object:
+        if isinstance(value, Mapping):
+            return {name: without_numbers(each) for name, each in value.items() if name not in left_out}
+        if isinstance(value, list | tuple):
+            return [without_numbers(each) for each in value]
+        return "number" if isinstance(value, float) else value
+
+    return f"{without_numbers(spec.network)} in {dimension_of(spec)}"
 
 
-@pytest.fixture(params=distinct_networks().values(), ids="-".join)
+@pytest.fixture(params=one_of_each(network_kind, METHODS), ids="-".join)
 def method(request: pytest.FixtureRequest) -> tuple[str, str]:
+    """A method for each kind of network among all methods."""
     return request.param
 
 
@@ -85,11 +94,18 @@ def framework(request: pytest.FixtureRequest):
     return FRAMEWORKS[request.param]
 
 
+@cache
+def nested_derivatives(nested: Callable, method: tuple[str, str]) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """Points, and all derivatives of the method's network there by nested automatic differentiation."""
+    problem, backend, theta = build(smoke_spec(method, "jax"))
+    points = np.random.default_rng(2).uniform(problem.lower, problem.upper, (POINTS, problem.dimension))
+    return points, nested(backend.model, theta, points, problem.coordinates)
+
+
 def test_jets_equal_nested_autodiff(method, framework):
     nested, ops, convert, back = framework
     problem, backend, theta = build(smoke_spec(method, "jax"))
-    points = np.random.default_rng(2).uniform(problem.lower, problem.upper, (POINTS, problem.dimension))
-    expected = nested(backend.model, theta, points, problem.coordinates)
+    points, expected = nested_derivatives(nested, method)
     layout = layout_for(problem.coordinates, list(expected))
     jet = output_jet(backend.model, convert(theta), convert(points), layout, ops, convert)
     for name, value in jet.named().items():
@@ -101,8 +117,7 @@ def test_jets_equal_nested_autodiff(method, framework):
 def test_fused_channel_equals_the_combination(method, framework):
     nested, ops, convert, back = framework
     problem, backend, theta = build(smoke_spec(method, "jax"))
-    points = np.random.default_rng(3).uniform(problem.lower, problem.upper, (POINTS, problem.dimension))
-    expected = nested(backend.model, theta, points, problem.coordinates)
+    points, expected = nested_derivatives(nested, method)
     linear = {name: 0.7 - 0.3 * i for i, name in enumerate(expected)}
     layout = layout_for(problem.coordinates, linear, linear)
     jet = output_jet(backend.model, convert(theta), convert(points), layout, ops, convert)
@@ -137,8 +152,8 @@ def test_third_derivatives_are_refused():
 
 def test_numpy_namespace_carries_jets_too(method):
     problem, backend, theta = build(smoke_spec(method, "jax"))
-    points = np.random.default_rng(2).uniform(problem.lower, problem.upper, (POINTS, problem.dimension))
+    points, nested = nested_derivatives(nested_jax, method)
     layout = layout_for(problem.coordinates, all_derivatives(problem.coordinates))
     ours = output_jet(backend.model, theta, points, layout, numpy_ops, lambda a: a).named()
-    for name, expected in nested_jax(backend.model, theta, points, problem.coordinates).items():
+    for name, expected in nested.items():
         np.testing.assert_allclose(ours[name], expected, rtol=1e-11, atol=1e-12 * np.abs(expected).max())

@@ -14,13 +14,15 @@ import resource, statistics, sys
 import solvers.backends.torch as backend
 if sys.argv[1] == "given back":
     backend.keep_freed_memory = lambda: False
-from tests.conftest import CATALOGUE, build, coefficients_of
+from solvers.training.loss import Loss
+from tests.conftest import CATALOGUE, build, state_of
 spec = CATALOGUE.resolve("heat-0.3", "mmpinn", "torch", scale="paper", overrides=["network.width=100"])
 _, backend, theta = build(spec)
-coefficients = coefficients_of(backend.balancing, backend.sizes, {})
+rule = spec.build_levels()[0].balancing
+loss, state = Loss(backend, rule), state_of(rule, backend.sizes)
 def faults():
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-    backend.evaluate(theta, coefficients)
+    loss.evaluate(theta, state)
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
 counts = [faults() for _ in range(21)]
 print(statistics.median(counts[10:]))
@@ -53,7 +55,7 @@ def test_an_evaluation_is_made_in_memory_that_was_kept():
 
 def test_peak_memory_is_of_the_process_alone():
     """Not of the one that started it, which is larger here."""
-    code = "from solvers.provenance import peak_memory_bytes; print(peak_memory_bytes())"
+    code = "from solvers.runs.provenance import peak_memory_bytes; print(peak_memory_bytes())"
     held = f"held = bytearray(b'1') * {2**30}"
     start = f"import subprocess, sys; {held}; subprocess.run([sys.executable, '-c', {code!r}])"
     done = subprocess.run([sys.executable, "-c", start], cwd=ROOT, check=True, capture_output=True, text=True)

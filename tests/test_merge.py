@@ -1,24 +1,19 @@
 """Results of several machines: what is copied, what is skipped, what is refused; others' files are never run."""
 
-import hashlib
-import json
-import os
-import pickle
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
-import pandas as pd
 import pytest
-from safetensors.numpy import load_file, save_file
 
 from solvers import cli
-from solvers.merge import merge_results
-from solvers.provenance import text_hash
-from solvers.record import FILES, RecordError, read_run
-from solvers.run import run, run_folder
-from tests.conftest import smoke_spec
+from solvers.configuration.catalogue import Catalogue
+from solvers.runs.files import folder_beside
+from solvers.runs.merge import merge_results
+from solvers.runs.place import run_folder
+from solvers.runs.record import FILES, RecordError, read_run
+from solvers.runs.run import run
+from tests.conftest import ROOT, smoke_spec
+from tests.faults.folders import DAMAGES, edit, other_fields, other_history, other_weights, sign
 from tests.test_status import in_progress
 
 SPEC = smoke_spec(("heat-0.3", "pinn"), "torch", "paper")
@@ -47,25 +42,6 @@ def ours(made: Path, tmp_path: Path) -> Path:
     return tmp_path / "ours"
 
 
-def edit(folder: Path, change: Callable[[dict], None]) -> None:
-    data = json.loads((folder / "run.json").read_text())
-    change(data)
-    (folder / "run.json").write_text(json.dumps(data))
-    sign(folder)
-
-
-def sign(folder: Path) -> None:
-    """Make the checksums, if the record has them, those of what is there: a change, not a damage."""
-    data = json.loads((folder / "run.json").read_text())
-    files = {name: folder / name for name in data.get("sha256", {})}
-    if not files:
-        return
-    data["sha256"] = {n: hashlib.sha256(p.read_bytes()).hexdigest() for n, p in files.items() if p.is_file()}
-    rest = {key: value for key, value in data.items() if key != "checksum"}
-    data["checksum"] = hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()
-    (folder / "run.json").write_text(json.dumps(data))
-
-
 def contents(root: Path) -> dict[str, bytes]:
     return {str(path.relative_to(root)): path.read_bytes() for path in sorted(root.rglob("*")) if path.is_file()}
 
@@ -82,7 +58,7 @@ def test_nothing_outside_the_files_of_runs_is_copied(theirs, tmp_path):
         "script.py",
         "quick/note.txt",
         PLACE / "extra.py",
-        PLACE / ".checkpoint/state",
+        folder_beside(PLACE) / "state",
         "archive/x/run.json",
     ):
         (theirs / path).parent.mkdir(parents=True, exist_ok=True)
@@ -109,35 +85,10 @@ def test_times_and_machines_are_no_difference(theirs, ours):
     assert contents(ours).items() >= before.items()
 
 
-def other_weights(folder: Path) -> None:
-    path = folder / "weights.safetensors"
-    save_file({name: array + np.float32(1) for name, array in load_file(path).items()}, path)
-
-
-def other_history(folder: Path) -> None:
-    history = pd.read_parquet(folder / "history.parquet")
-    history.assign(rel_l2=history.rel_l2 * 2).to_parquet(folder / "history.parquet", index=False)
-
-
-def other_fields(folder: Path) -> None:
-    with np.load(folder / "fields.npz") as arrays:
-        changed = {name: array + 1 for name, array in arrays.items()}
-    np.savez_compressed(folder / "fields.npz", **changed)
-
-
-def other_specification(folder: Path) -> None:
-    def change(data):
-        data["spec"]["network"]["width"] += 1
-        data["provenance"]["spec_hash"] = text_hash(data["spec"])
-
-    edit(folder, change)
-
-
 CONFLICTS = [
     (lambda f: edit(f, lambda d: d["last"].update(rel_l2=0.5)), "their numbers"),
     (lambda f: edit(f, lambda d: d.update(status="diverged")), "their numbers"),
     (lambda f: edit(f, lambda d: d["provenance"].update(fingerprint="0" * 16)), "the code that made them"),
-    (other_specification, "their specification"),
     (other_weights, "their weights"),
     (other_history, "their histories"),
     (other_fields, "their fields"),
@@ -168,60 +119,50 @@ def test_two_sources_that_differ_are_refused(made, theirs, tmp_path):
     assert merge_results([made, made], tmp_path / "new").copied == [PLACE]
 
 
-class Bomb:
-    """What a pickle could do when it is read."""
-
-    def __reduce__(self):
-        return os.mkdir, ("pwned",)
-
-
-def link(folder: Path) -> None:
-    (folder / "run.json").rename(folder.parent / "elsewhere.json")
-    (folder / "run.json").symlink_to(folder.parent / "elsewhere.json")
-
-
 @pytest.mark.parametrize("keep", [None, "theirs"])
-@pytest.mark.parametrize(
-    ("damage", "words"),
-    [
-        (lambda f: (f / "weights.safetensors").unlink(), "weights.safetensors: is missing"),
-        (lambda f: (f / "weights.safetensors").write_bytes(pickle.dumps(Bomb())), "not readable weights"),
-        (lambda f: (f / "fields.npz").write_bytes(pickle.dumps(Bomb())), "not readable fields"),
-        (lambda f: np.savez(f / "fields.npz", exact=np.array([Bomb()], dtype=object)), "not readable fields"),
-        (lambda f: (f / "history.parquet").write_bytes(b"no"), "not a readable history"),
-        (lambda f: (f / "run.json").write_text("[]"), "run.json: "),
-        (lambda f: edit(f, lambda d: d["spec"].update(seed=7)), "is the record of"),
-        (lambda f: edit(f, lambda d: d["spec"].update(method="../../../../../x")), "not a run of schema"),
-        (lambda f: edit(f, lambda d: d["spec"]["network"].update(width=7)), "its hash is not"),
-        (link, "is no plain file"),
-    ],
-)
-def test_damaged_and_foreign_runs_are_never_copied(theirs, ours, tmp_path, monkeypatch, damage, words, keep):
+@pytest.mark.parametrize("name", [name for name in DAMAGES if DAMAGES[name].words])
+def test_damaged_and_foreign_runs_are_never_copied(theirs, ours, tmp_path, monkeypatch, name, keep):
     monkeypatch.chdir(tmp_path)
     for place in (PLACE, OTHER):
-        damage(theirs / place)
-        if (theirs / place / "run.json").read_text() != "[]":
-            sign(theirs / place)
+        DAMAGES[name](theirs / place)
     before = contents(ours)
     merged = merge_results([theirs], ours, keep)
     assert set(merged.refused) == {PLACE, OTHER} and contents(ours) == before
-    assert all(words in reason for reason in merged.refused.values())
+    assert all(DAMAGES[name].words in reason for reason in merged.refused.values())
     assert not (tmp_path / "pwned").exists()
 
 
 def test_what_is_unfinished_or_damaged_here_is_replaced_only_on_request(made, ours):
     (ours / PLACE / "run.json").write_text("{")
-    (ours / OTHER / ".checkpoint").mkdir(parents=True)
+    (ours / OTHER).mkdir(parents=True)
     merged = merge_results([made], ours)
     assert "damaged" in merged.refused[PLACE] and "not finished" in merged.refused[OTHER]
     assert merge_results([made], ours, "theirs").replaced == [PLACE, OTHER]
     assert contents(ours) == contents(made)
 
 
+ONE_EACH = ["fields.npz missing", "encrypted", "weights BF16", "history texts", "run.json []"]
+
+
+@pytest.mark.parametrize("name", ONE_EACH)
+def test_a_damaged_run_here_gives_way_to_a_sound_one_on_request(made, ours, name):
+    DAMAGES[name](ours / PLACE)
+    assert "damaged" in merge_results([made], ours).refused[PLACE]
+    assert PLACE in merge_results([made], ours, "theirs").replaced
+    assert contents(ours) == contents(made)
+
+
+def test_what_is_no_folder_here_is_refused_by_name_and_the_rest_merged(made, tmp_path):
+    (tmp_path / PLACE.parent).mkdir(parents=True)
+    (tmp_path / PLACE).symlink_to(tmp_path / "nowhere")
+    merged = merge_results([made], tmp_path, "theirs")
+    assert merged.copied == [OTHER] and "is no folder" in merged.refused[PLACE]
+
+
 def test_a_run_in_progress_here_is_left_alone(made, tmp_path):
     folder = in_progress(SPEC, tmp_path)
     merged = merge_results([made], tmp_path, "theirs")
-    assert "at this moment" in merged.refused[PLACE] and (folder / ".checkpoint").exists()
+    assert "at this moment" in merged.refused[PLACE] and folder_beside(folder).exists()
 
 
 @pytest.mark.parametrize("step", ["copyfile", "rename"])
@@ -259,3 +200,41 @@ def test_a_run_of_other_code_is_named(theirs, tmp_path, capsys):
     assert cli.main(["merge", str(theirs), "--into", str(tmp_path / "new")]) == 0
     out, err = capsys.readouterr()
     assert "2 copied" in out and err.startswith(f"{OTHER}: was made by other code") and err.count("\n") == 1
+
+
+def other_catalogue(folder: Path, name: str, old: str, new: str) -> Catalogue:
+    """A copy of the catalogue with one change."""
+    shutil.copytree(ROOT / "config", folder)
+    path = folder / name
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+    return Catalogue(folder)
+
+
+EPSILON = ("experiments/heat-0.3.yaml", "epsilon: 0.3", "epsilon: 0.7")
+
+
+@pytest.mark.parametrize("overrides", [(), ("optimizers.adam.learning_rate=0.01",)])
+def test_a_run_of_another_specification_is_refused_with_the_difference(tmp_path, overrides):
+    theirs = other_catalogue(tmp_path / "config", *EPSILON)
+    spec = theirs.resolve("heat-0.3", "pinn", "torch", scale="smoke", overrides=overrides)
+    run(spec, run_folder(spec, tmp_path / "theirs"))
+    place = run_folder(spec, Path())
+    merged = merge_results([tmp_path / "theirs"], tmp_path / "ours")
+    assert "another specification: problem.epsilon is 0.7, here 0.3" in merged.refused[place]
+    assert not merged.copied and not (tmp_path / "ours").exists()
+    assert merge_results([tmp_path / "theirs"], tmp_path / "ours", catalogue=theirs).copied == [place]
+
+
+def test_overrides_are_resolved_here(tmp_path):
+    spec = smoke_spec(("heat-0.3", "pinn"), "torch", "paper", overrides=["problem.epsilon=0.7"])
+    run(spec, run_folder(spec, tmp_path / "theirs"))
+    assert merge_results([tmp_path / "theirs"], tmp_path / "ours").copied == [run_folder(spec, Path())]
+
+
+def test_a_run_that_is_impossible_here_is_refused(made, tmp_path):
+    fewer = other_catalogue(tmp_path / "config", *EPSILON)
+    (fewer.folder / "experiments/heat-0.3.yaml").unlink()
+    merged = merge_results([made], tmp_path / "ours", catalogue=Catalogue(fewer.folder))
+    assert all("no such run is possible here" in reason for reason in merged.refused.values()) and merged.refused

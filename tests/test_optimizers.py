@@ -4,41 +4,27 @@ import numpy as np
 import pytest
 
 from solvers import optimizers
-from solvers.assembly import build_backend, initial_parameters
-from solvers.backends import Evaluation
-from solvers.monitor import Diverged, Monitor
-from solvers.optimizers import Job, StopReason
+from solvers.backends.base import Backend
+from solvers.configuration.study import study_of
+from solvers.optimizers import StopReason
 from solvers.optimizers.adam import Adam
+from solvers.optimizers.base import Evaluation
 from solvers.optimizers.lbfgs import Lbfgs
-from solvers.stopwatch import Stopwatch
-from solvers.training import Level, train
-from tests.conftest import BACKENDS, CATALOGUE, METHODS, coefficients_of, smoke_spec
+from solvers.training.history import Diverged
+from solvers.training.levels import Level, Stage
+from solvers.training.loss import StageObjective
+from tests.conftest import BACKENDS, CATALOGUE, METHODS
+from tests.trial import Trial, trial_of
 
-CASE = ("heat-0.3", "mmpinn")
-RNG = np.random.default_rng(0)
-
-
-def job_for(
-    backend: str, numerics: str = "strict", every: int = 1, case: tuple[str, str] = CASE
-) -> tuple[Job, np.ndarray]:
-    spec = smoke_spec(case, backend, numerics)
-    problem = spec.build_problem()
-    built = build_backend(spec, problem)
-    monitor = Monitor(spec.terms, lambda theta: 0.0, every, 1e4, Stopwatch())
-    monitor.begin_stage(0, 0, "test")
-    coefficients = coefficients_of(built.balancing, built.sizes, spec.levels[0].exponents)
-    return Job(built, coefficients, monitor), initial_parameters(spec, problem).astype(spec.dtype)
+pytestmark = pytest.mark.usefixtures("compiled_as_in_production")
 
 
-def objectives(job: Job) -> np.ndarray:
-    return np.array([row["objective"] for row in job.monitor.rows])
-
-
-def reference_adam(job: Job, theta: np.ndarray, adam: Adam) -> np.ndarray:
+def reference_adam(trial: Trial, adam: Adam) -> np.ndarray:
     """Kingma and Ba, algorithm 1, in NumPy."""
+    theta = trial.theta
     first, second = np.zeros_like(theta), np.zeros_like(theta)
-    for t, rate in enumerate(adam.rates(), start=1):
-        gradient = job.backend.evaluate(theta, job.coefficients).gradient
+    for t, rate in enumerate(adam.schedule(), start=1):
+        gradient = trial.evaluate(theta).gradient
         first = adam.beta1 * first + (1 - adam.beta1) * gradient
         second = adam.beta2 * second + (1 - adam.beta2) * gradient**2
         corrected = np.sqrt(second / (1 - adam.beta2**t)) + adam.epsilon
@@ -47,32 +33,57 @@ def reference_adam(job: Job, theta: np.ndarray, adam: Adam) -> np.ndarray:
 
 
 def test_adam_is_the_published_algorithm(backend_name):
-    job, theta = job_for(backend_name, every=7)
+    trial = trial_of(backend_name, every=7)
     adam = Adam(iterations=25, learning_rate=3e-3, decay_rate=0.5, decay_steps=10)
-    outcome = adam.minimise(job, theta)
-    np.testing.assert_allclose(outcome.theta, reference_adam(job, theta, adam), rtol=1e-9, atol=1e-12)
-    assert job.monitor.total.iterations == job.monitor.total.function_evaluations == 25
-    assert [row["iteration"] for row in job.monitor.rows] == [0, 7, 14, 21]
+    training = trial.train(adam)
+    np.testing.assert_allclose(training.theta, reference_adam(trial, adam), rtol=1e-9, atol=1e-12)
+    assert trial.monitor.total.iterations == trial.monitor.total.function_evaluations == 25
+    assert trial.iterations == [0, 7, 14, 21, 25]
 
 
 def test_history_rows_hold_the_iterate_they_name(backend_name):
     """The row of iteration 7 has the terms at the parameters after 7 steps."""
-    job, theta = job_for(backend_name, every=7)
-    Adam(iterations=14).minimise(job, theta)
-    other, _ = job_for(backend_name)
-    after = Adam(iterations=7).minimise(other, theta).theta
-    assert job.monitor.rows[1]["objective"] == pytest.approx(
-        other.backend.evaluate(after, other.coefficients).objective, rel=1e-12
-    )
+    trial = trial_of(backend_name, every=7)
+    trial.train(Adam(iterations=14))
+    after = trial_of(backend_name).train(Adam(iterations=7)).theta
+    row, seen = trial.monitor.rows[1], trial.evaluate(after)
+    assert row["iteration"] == row["evaluation"] - 1 == 7
+    assert row["objective"] == pytest.approx(seen.loss, rel=1e-12)
+    assert row["rel_l2"] == pytest.approx(trial.monitor.error(after), rel=1e-12)
+    for kind, values in (("term", seen.values), ("weight", seen.weights), ("gradient_norm", seen.gradient_norms)):
+        own = [row[f"{kind}.{term}"] for term in trial.spec.terms]
+        np.testing.assert_allclose(own, values, rtol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("stages", "expected"),
+    [
+        ([Adam(10), Adam(7)], [0, 5, 10, 15, 17]),
+        ([Adam(7), Adam(10)], [0, 5, 7, 10, 15, 17]),
+        ([Adam(7), Lbfgs(10, 100, ftol=0, gtol=0)], [0, 5, 7, 10, 15, 17]),
+        ([Lbfgs(10, 100, ftol=0, gtol=0), Adam(7)], [0, 5, 10, 10, 15, 17]),
+    ],
+    ids=["adam-10-adam-7", "adam-7-adam-10", "adam-7-lbfgs-10", "lbfgs-10-adam-7"],
+)
+def test_rows_stand_where_a_stage_starts_at_round_totals_and_at_the_end(backend_name, stages, expected):
+    """Whatever the optimizers are, their iterations count together; L-BFGS gives a row of its last one."""
+    trial = trial_of(backend_name, every=5)
+    training = trial.train(*stages)
+    assert trial.iterations == expected
+    stage = [row["stage"] for row in trial.monitor.rows]
+    starts = [i for i, row in enumerate(trial.monitor.rows) if i == 0 or row["stage"] != stage[i - 1]]
+    assert [trial.iterations[i] for i in starts] == [0, stages[0].iterations]
+    last = trial.monitor.rows[-1]
+    assert last["objective"] == pytest.approx(trial.evaluate(training.theta).loss, rel=1e-12)
 
 
 @pytest.mark.parametrize("optimizer", [Adam(iterations=50), Lbfgs(iterations=50, evaluations=500, ftol=0, gtol=0)])
 def test_backends_take_the_same_path_in_float64(optimizer):
     paths = []
     for name in BACKENDS:
-        job, theta = job_for(name)
-        optimizer.minimise(job, theta)
-        paths.append(objectives(job))
+        trial = trial_of(name)
+        trial.train(optimizer)
+        paths.append(trial.objectives)
     assert len(paths[0]) == len(paths[1]) >= 50
     np.testing.assert_allclose(paths[0], paths[1], rtol=1e-6)
 
@@ -80,14 +91,13 @@ def test_backends_take_the_same_path_in_float64(optimizer):
 @pytest.mark.parametrize("implementation", ["scipy", "native"])
 @pytest.mark.parametrize("numerics", ["paper", "strict"])
 def test_lbfgs_lowers_the_objective_within_its_budget(backend_name, implementation, numerics):
-    job, theta = job_for(backend_name, numerics, every=15)
-    lbfgs = Lbfgs(iterations=40, evaluations=400, implementation=implementation)
-    outcome = lbfgs.minimise(job, theta)
-    assert outcome.reason is StopReason.ITERATION_LIMIT
-    assert job.monitor.total.iterations == 40
-    assert job.monitor.total.function_evaluations >= 40
-    assert objectives(job)[-1] < 0.9 * objectives(job)[0]
-    assert outcome.theta.dtype == theta.dtype
+    trial = trial_of(backend_name, numerics, every=15)
+    training = trial.train(Lbfgs(iterations=40, evaluations=400, implementation=implementation))
+    assert training.stages[0].reason == StopReason.ITERATION_LIMIT
+    assert trial.monitor.total.iterations == training.stages[0].iterations == 40
+    assert trial.monitor.total.function_evaluations >= 40
+    assert trial.objectives[-1] < 0.9 * trial.objectives[0]
+    assert training.theta.dtype == trial.theta.dtype == trial.spec.dtype
 
 
 @pytest.mark.parametrize(
@@ -100,10 +110,9 @@ def test_lbfgs_lowers_the_objective_within_its_budget(backend_name, implementati
     ],
 )
 def test_lbfgs_says_why_it_stopped(settings, reason):
-    job, theta = job_for("jax")
-    outcome = Lbfgs(**settings).minimise(job, theta)
-    assert outcome.reason is reason
-    assert reason.explanation
+    (stage,) = trial_of("jax").train(Lbfgs(**settings)).stages
+    assert stage.reason == reason
+    assert stage.explanation == reason.explanation != ""
 
 
 @pytest.mark.parametrize(
@@ -115,8 +124,8 @@ def test_lbfgs_says_why_it_stopped(settings, reason):
     ],
 )
 def test_native_lbfgs_says_why_it_stopped(backend_name, settings, reason):
-    job, theta = job_for(backend_name, every=5)
-    assert Lbfgs(implementation="native", **settings).minimise(job, theta).reason is reason
+    (stage,) = trial_of(backend_name, every=5).train(Lbfgs(implementation="native", **settings)).stages
+    assert stage.reason == reason
 
 
 def test_scipys_counts_are_ours(monkeypatch):
@@ -125,61 +134,93 @@ def test_scipys_counts_are_ours(monkeypatch):
     results = []
     original = module.minimize
     monkeypatch.setattr(module, "minimize", lambda *a, **k: results.append(original(*a, **k)) or results[-1])
-    job, theta = job_for("jax")
-    Lbfgs(iterations=30, evaluations=300).minimise(job, theta)
-    assert results[0].nit == job.monitor.total.iterations
-    assert results[0].nfev == job.monitor.total.function_evaluations
-    assert results[0].njev == job.monitor.total.gradient_evaluations
+    trial = trial_of("jax")
+    trial.train(Lbfgs(iterations=30, evaluations=300))
+    assert results[0].nit == trial.monitor.total.iterations
+    assert results[0].nfev == trial.monitor.total.function_evaluations
+    assert results[0].njev == trial.monitor.total.gradient_evaluations
+
+
+def test_nothing_is_evaluated_twice_in_a_row(backend_name, monkeypatch):
+    """What SciPy asked for is not computed again for the record; what the record asks for is not counted."""
+    trial = trial_of(backend_name)
+    objective = StageObjective(trial.loss, trial.start)
+    calls, call = [], type(trial.backend).call
+    monkeypatch.setattr(
+        type(trial.backend), "call", lambda self, key, *rest: calls.append(key) or call(self, key, *rest)
+    )
+    value, gradient = objective(trial.theta)
+    assert objective(trial.theta)[0] == value and objective.seen(trial.theta).loss == value
+    assert (len(calls), objective.evaluations) == (1, 1)
+    objective.seen(trial.theta + 1e-3)
+    assert (len(calls), objective.evaluations) == (2, 1)
+    objective(trial.theta + 1e-3)
+    assert (len(calls), objective.evaluations) == (2, 1)
+    objective(trial.theta)
+    assert (len(calls), objective.evaluations) == (3, 2)
+    assert gradient.dtype == np.float64
 
 
 def test_divergence_is_found_and_named(backend_name):
-    job, theta = job_for(backend_name, "paper", every=5)
-    with pytest.raises(Diverged, match=r"term (initial|boundary|residual) is .* at iteration 1: "):
-        Adam(iterations=20, learning_rate=1e6).minimise(job, theta)
+    trial = trial_of(backend_name, "paper", every=5)
+    training = trial.train(Adam(iterations=20, learning_rate=1e6))
+    assert training.status == "diverged"
+    message = r"term (initial|boundary|residual) is .* at iteration 1: "
+    with pytest.raises(Diverged, match=message):
+        raise Diverged(training.reason)
 
 
 def test_a_term_may_grow_while_the_objective_falls():
     """Under a power a raw term may rise by orders of magnitude: that is no divergence."""
-    job, _ = job_for("jax")
+    monitor = trial_of("jax").monitor
     ones = np.ones(3)
     for objective, residual in ((10.0, 1e3), (9.0, 1e12), (8.0, 1e18)):
-        job.monitor.check(Evaluation(np.array([1.0, 1.0, residual]), objective, ones, ones, ones))
+        monitor.check(Evaluation(np.array([1.0, 1.0, residual]), objective, ones, ones, ones))
     with pytest.raises(Diverged, match=r"term residual is 1e\+18 .* objective 200000 exceeds 100000"):
-        job.monitor.check(Evaluation(np.array([1.0, 1.0, 1e18]), 2e5, ones, ones, ones))
+        monitor.check(Evaluation(np.array([1.0, 1.0, 1e18]), 2e5, ones, ones, ones))
+
+
+@pytest.mark.parametrize("first", [-10.0, 0.5, 10.0])
+def test_the_limit_stands_above_the_first_loss_whatever_its_sign(first):
+    """A rule with logarithms has losses below zero: that is no divergence, but a rise beyond the limit is."""
+    monitor = trial_of("jax").monitor
+    ones, limit = np.ones(3), first + (1e4 - 1) * abs(first)
+    for loss in (first, first - 5, first + 1, 0.999 * limit):
+        monitor.check(Evaluation(ones, loss, ones, ones, ones))
+    with pytest.raises(Diverged, match=r"exceeds"):
+        monitor.check(Evaluation(ones, 1.001 * limit, ones, ones, ones))
 
 
 def test_not_a_number_is_divergence(backend_name):
-    job, theta = job_for(backend_name)
-    theta[0] = np.nan
     for optimizer in (Adam(iterations=3), Lbfgs(iterations=3, evaluations=9)):
-        with pytest.raises(Diverged, match="nan"):
-            optimizer.minimise(job, theta)
+        trial = trial_of(backend_name)
+        trial.theta[0] = np.nan
+        training = trial.train(optimizer)
+        assert training.status == "diverged" and "nan" in training.reason
+        assert [stage.reason for stage in training.stages] == ["diverged"]
 
 
 def test_training_ends_normally_when_a_stage_diverges():
-    job, theta = job_for("jax", "paper")
-    levels = [
-        Level({"residual": 3.0}, [("adam", Adam(iterations=20, learning_rate=1e6)), ("adam", Adam(iterations=5))])
-    ]
-    training = train(job.backend, levels, theta, job.monitor, RNG)
+    trial = trial_of("jax", "paper")
+    training = trial.train(Adam(iterations=20, learning_rate=1e6), Adam(iterations=5))
     assert training.status == "diverged"
     assert [stage.reason for stage in training.stages] == [StopReason.DIVERGED]
-    np.testing.assert_array_equal(training.theta, theta)
+    np.testing.assert_array_equal(training.theta, trial.theta)
 
 
 def test_best_is_sought_anew_at_each_level():
-    job, theta = job_for("jax")
-    monitor = job.monitor
-    levels = [Level({"residual": 3.0}, [("adam", Adam(iterations=4))]), Level({}, [("adam", Adam(iterations=4))])]
-    train(job.backend, levels, theta, monitor, RNG)
+    trial = trial_of("jax")
+    monitor = trial.monitor
+    trial.through([Level(level.balancing, [Stage("adam", Adam(4))]) for level in trial.spec.build_levels()[:2]])
     second = [row for row in monitor.rows if row["level"] == 1]
     best = min(second, key=lambda row: row["objective"])
     assert (monitor.best.iteration, monitor.best.objective) == (best["iteration"], best["objective"])
+    assert best["objective"] > min(row["objective"] for row in monitor.rows if row["level"] == 0)
 
 
 def test_monitoring_is_not_training_time():
-    job, theta = job_for("jax")
-    clock = job.monitor.stopwatch
+    trial = trial_of("jax")
+    clock = trial.monitor.stopwatch
 
     def slow(theta: np.ndarray) -> float:
         import time
@@ -187,15 +228,23 @@ def test_monitoring_is_not_training_time():
         time.sleep(0.05)
         return 0.0
 
-    job.monitor.error = slow
-    with clock.phase("training"):
-        Lbfgs(iterations=4, evaluations=40).minimise(job, theta)
+    trial.monitor.error = slow
+    training = trial.train(Lbfgs(iterations=4, evaluations=40))
     assert clock.wall["monitoring"] >= 0.2
-    assert job.monitor.rows[-1]["seconds"] <= clock.wall["training"]
+    assert trial.monitor.rows[-1]["seconds"] <= clock.wall["training"]
+    assert training.stages[0].seconds <= clock.wall["training"]
 
 
-def test_every_optimizer_is_used_by_a_method():
+def test_every_optimizer_is_used_by_a_method_or_a_study():
     specs = [CATALOGUE.resolve(*method, "jax", scale="smoke") for method in METHODS]
+    for name in CATALOGUE.names("studies"):
+        study = study_of({"study": name, "seeds": 1, "backends": "jax"}, CATALOGUE)
+        specs += study.specs(CATALOGUE) if study.axes else []
     assert {stage["optimizer"] for spec in specs for level in spec.levels for stage in level.stages} == set(
         optimizers.names()
     )
+
+
+def test_backends_know_no_optimizer():
+    """Each reaches those of its framework through its library alone."""
+    assert not [name for name in dir(Backend) if "adam" in name or "lbfgs" in name]

@@ -52,6 +52,23 @@ def test_the_papers_scale_has_the_authors_settings(row: tuple[str, str]):
         assert len(stages) - 1 == len(reported.split(";"))
 
 
+@pytest.mark.parametrize("scale", ["quick", "paper"])
+def test_adam_of_sa_pinn_alone_has_the_epsilon_of_keras(scale: str):
+    epsilons = {
+        row: {
+            stage.get("epsilon")
+            for level in CATALOGUE.resolve(*row, "jax", "paper", scale).levels
+            for stage in level.stages
+            if stage["optimizer"] == "adam"
+        }
+        for row in PAPER_METHODS
+    }
+    assert {row for row, found in epsilons.items() if found == {1e-7}} == {
+        row for row in ROWS if row[1] == "sa-pinn"
+    }
+    assert {value for found in epsilons.values() for value in found} == {1e-7, 1e-8}
+
+
 def test_methods_not_in_the_paper_claim_no_number():
     for experiment, method in NOT_IN_THE_PAPER | (set(METHODS) - set(PAPER_METHODS)):
         assert CATALOGUE.experiment(experiment).methods[method].authors.rel_l2 is None

@@ -1,37 +1,34 @@
 """Snakemake itself: the whole DAG at the smoke scale, what re-runs it, its report, its messages."""
 
+import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pandas as pd
 import pytest
 import yaml
 
-from solvers.archive import ARCHIVE
-from solvers.record import FILES
+from solvers.configuration.spec import RunSpec
+from solvers.runs.archive import ARCHIVE
+from solvers.runs.place import run_folder
+from solvers.runs.record import FILES
+from solvers.runs.run import run
 from tests.conftest import CATALOGUE, ROOT, copy_project
-from tests.conftest import PAPER_METHODS as METHODS
 from tests.test_archive import TRACKED
-from workflow.analysis.figures import FIGURES
-from workflow.analysis.profiles import CURVES, PROFILES
-from workflow.analysis.tables import TABLES
+from workflow.sweep import Sweep
 
 pytestmark = pytest.mark.pipeline
 DIVERGING = "heat-0.11"
-SPECS = [CATALOGUE.resolve(*method, backend, scale="smoke") for method in METHODS for backend in ("jax", "torch")]
-USING = {
-    "heat": sum(spec.problem["name"] == "heat" for spec in SPECS),
-    "dense": sum(spec.network["name"] in ("dense", "ifnn") for spec in SPECS),
-    "power": sum(spec.balancing["name"] == "power" for spec in SPECS),
-    "adam at 20": sum(
-        any(stage["optimizer"] == "adam" and stage["iterations"] == 20 for stage in spec.levels[0].stages)
-        for spec in SPECS
-    ),
-}
+BY_SNAKEMAKE = (DIVERGING, "pulse", "poisson-2-50")
+SPECS = Sweep.from_config({"scale": "smoke"}, CATALOGUE).specs
+ROWS = {(spec.experiment, spec.method) for spec in SPECS}
 Snakemake = Callable[..., subprocess.CompletedProcess]
 
 
@@ -54,7 +51,6 @@ def snakemake(tree: Path) -> Snakemake:
         command = ["snakemake", "--cores", "2", "--config", f"scale={scale}", *arguments]
         environment = os.environ | {
             "PYTHONPATH": str(tree),
-            "JAX_COMPILATION_CACHE_DIR": str(ROOT / ".cache/jax-tests"),
         }
         return subprocess.run(command, cwd=tree, capture_output=True, text=True, env=environment)
 
@@ -63,8 +59,17 @@ def snakemake(tree: Path) -> Snakemake:
 
 @pytest.fixture(scope="module")
 def finished(tree: Path, snakemake: Snakemake) -> Path:
+    """All runs and the whole report. Three experiments are trained by Snakemake: one that diverges, one with
+    groups, one in a single dimension. The other runs, which would be the same command with other names, are made
+    in this process, where nothing has to start, and taken."""
+    for spec in SPECS:
+        if spec.experiment not in BY_SNAKEMAKE:
+            run(spec, run_folder(spec, tree / "results"))
     done = snakemake()
     assert done.returncode == 0, done.stderr[-5000:]
+    assert "paper, smoke: " in done.stderr and "time left: about " in done.stderr
+    assert "Reason:" not in done.stderr
+    assert planned(done)["train"] == sum(spec.experiment in BY_SNAKEMAKE for spec in SPECS)
     return tree
 
 
@@ -80,38 +85,36 @@ def planned(done: subprocess.CompletedProcess) -> dict[str, int]:
 
 
 def test_the_whole_pipeline_runs_failures_included(finished: Path):
-    summary = pd.read_csv(finished / "reports/smoke/summary.csv")
-    assert len(summary) == 2 * len(METHODS)
+    summary = pd.read_csv(finished / "reports/paper/smoke/summary.csv")
+    assert len(summary) == len(SPECS)
     diverged = summary[summary.status == "diverged"]
     assert set(zip(diverged.experiment, diverged.method, strict=True)) == {(DIVERGING, "pinn")}
     assert len(diverged) == 2
     for folder in summary.folder:
         assert all((finished / folder / name).exists() for name in FILES)
-    for name in TABLES:
+    sweep = Sweep.from_config({"scale": "smoke"}, CATALOGUE)
+    for name in sweep.tables():
         for suffix in ("csv", "md", "tex", "html"):
-            assert (finished / f"reports/smoke/tables/{name}.{suffix}").stat().st_size > 0
+            assert (finished / f"reports/paper/smoke/tables/{name}.{suffix}").stat().st_size > 0
     for experiment in summary.experiment.unique():
-        for name in (*FIGURES, *CURVES):
+        for name in sweep.figures_of(experiment):
             for suffix in ("pdf", "png", "csv"):
-                assert (finished / f"reports/smoke/figures/{experiment}/{name}.{suffix}").stat().st_size > 0
-    for name in ("overview", *PROFILES):
-        assert (finished / f"reports/smoke/figures/{name}.png").stat().st_size > 0
-    assert (finished / "reports/smoke/figures/pulse/subdomains.png").stat().st_size > 0
-    page = (finished / "reports/smoke/index.html").read_text()
+                assert (finished / f"reports/paper/smoke/figures/{experiment}/{name}.{suffix}").stat().st_size > 0
+    for name in sweep.figures_of_summary():
+        assert (finished / f"reports/paper/smoke/figures/{name}.png").stat().st_size > 0
+    assert (finished / "reports/paper/smoke/figures/pulse/subdomains.png").stat().st_size > 0
+    page = (finished / "reports/paper/smoke/index.html").read_text()
+    assert "paper/smoke/index.html" in (finished / "reports/index.html").read_text()
     assert page.count('<tr id="run-') == len(summary) and page.count("<img ") >= 7 * summary.experiment.nunique()
-    table = pd.read_csv(finished / "reports/smoke/tables/comparison.csv")
+    table = pd.read_csv(finished / "reports/paper/smoke/tables/comparison.csv")
     failed = table[(table.experiment == DIVERGING) & (table.method == "pinn")]
-    assert set(failed["runs finished"]) == {"0 of 1"}
-
-
-def test_nothing_is_done_twice(finished: Path, snakemake: Snakemake):
-    assert planned(snakemake("-n")) == {}
+    assert set(failed.finished) == {0} and set(failed.runs) == {1}
 
 
 def test_every_run_can_be_made_by_its_own_command(finished: Path):
-    summary = pd.read_csv(finished / "reports/smoke/summary.csv")
+    summary = pd.read_csv(finished / "reports/paper/smoke/summary.csv")
     row = summary[(summary.method == "mmpinn") & (summary.backend == "torch")].iloc[0]
-    command = [*row.command.split(), "--quiet", "--results", "again"]
+    command = [*shlex.split(row.command), "--quiet", "--results", "again"]
     subprocess.run(
         command, cwd=finished, check=True, capture_output=True, env=os.environ | {"PYTHONPATH": str(finished)}
     )
@@ -122,83 +125,136 @@ def test_every_run_can_be_made_by_its_own_command(finished: Path):
     pd.testing.assert_frame_equal(ours, again, check_exact=True)
 
 
-def edited(path: Path, old: str, new: str):
+@contextmanager
+def edited(path: Path, old: str, new: str) -> Iterator[None]:
     """Edit a file of the copy and put it back afterwards, its time moved on both times."""
     text = path.read_text()
     assert old in text
     path.write_text(text.replace(old, new, 1))
-    yield
-    path.write_text(text)
+    try:
+        yield
+    finally:
+        path.write_text(text)
 
 
-@pytest.mark.parametrize(
-    ("file", "old", "new"),
-    [
-        ("solvers/jets.py", '"""Jets:', '"""Jets, that is:'),
-        (
-            "problems/heat.py",
-            "        return u.t - u.xx",
-            "        # the heat operator\n        return u.t - u.xx",
-        ),
-        ("workflow/scripts/tables.py", '"""The summary', '"""The  summary'),
-        ("config/experiments/heat-0.3.yaml", "title: Heat", "# a comment\ntitle: Heat"),
-    ],
-)
-def test_comments_and_docstrings_rerun_nothing(
-    finished: Path, snakemake: Snakemake, file: str, old: str, new: str
-):
-    change = edited(finished / file, old, new)
-    next(change)
-    assert planned(snakemake("-n")) == {}
-    next(change, None)
+WITHOUT_EFFECT = [
+    ("solvers/model/jets.py", '"""Jets:', '"""Jets, that is:'),
+    ("problems/heat.py", "        return u.t - u.xx", "        # the heat operator\n        return u.t - u.xx"),
+    ("workflow/scripts/tables.py", '"""The summary', '"""The  summary'),
+    ("config/experiments/heat-0.3.yaml", "title: Heat", "# a comment\ntitle: Heat"),
+    ("config/experiments/heat-0.3.yaml", "every: 20", "every: 19"),  # the smoke scale overrides it
+]
 
 
-@pytest.mark.parametrize(
-    ("file", "old", "new", "runs"),
-    [
-        ("problems/heat.py", "u.t - u.xx", "u.t - 1 * u.xx", USING["heat"]),
-        ("solvers/networks/dense.py", "if self.width < 1", "if self.width <= 0", USING["dense"]),
-        ("solvers/backends/torch.py", "PREDICTED_AT_ONCE = 8192", "PREDICTED_AT_ONCE = 4096", len(METHODS)),
-        ("solvers/balancing/power.py", "clip(TINY)", "clip(2 * TINY)", USING["power"]),
-        ("config/experiments/heat-0.3.yaml", "every: 20", "every: 19", 0),
-        ("config/experiments/heat-0.3.yaml", "learning_rate: 1.0e-3", "learning_rate: 2.0e-3", 4),
-        ("config/scales/smoke.yaml", "iterations: 20", "iterations: 21", USING["adam at 20"]),
-    ],
-)
-def test_a_change_reruns_just_what_it_affects(
-    finished: Path, snakemake: Snakemake, file: str, old: str, new: str, runs: int
-):
-    """`every: 19` changes nothing because the smoke scale overrides it."""
-    change = edited(finished / file, old, new)
-    next(change)
-    jobs = planned(snakemake("-n"))
-    next(change, None)
-    assert jobs.get("train", 0) == runs
-    assert bool(jobs) == bool(runs)
+def test_nothing_is_done_twice_whatever_is_said_in_comments(finished: Path, snakemake: Snakemake):
+    """All edits at once: whatever was planned would be the doing of one of them."""
+    with ExitStack() as stack:
+        for file, old, new in WITHOUT_EFFECT:
+            stack.enter_context(edited(finished / file, old, new))
+        assert planned(snakemake("-n")) == {}
+
+
+def uses_adam(spec: RunSpec) -> bool:
+    return any(stage["optimizer"] == "adam" for level in spec.levels for stage in level.stages)
+
+
+def using_adam_at_20(spec: RunSpec) -> bool:
+    return any(s["optimizer"] == "adam" and s["iterations"] == 20 for s in spec.levels[0].stages)
+
+
+CHANGES = {
+    ("problems/heat.py", "u.t - u.xx", "u.t - 1 * u.xx"): lambda spec: spec.problem["name"] == "heat",
+    ("solvers/model/networks/dense.py", "if self.width < 1", "if self.width <= 0"): lambda spec: (
+        spec.network["name"] in ("dense", "ifnn")
+    ),
+    ("solvers/backends/torch.py", "PREDICTED_AT_ONCE = 8192", "PREDICTED_AT_ONCE = 4096"): lambda spec: (
+        spec.backend == "torch"
+    ),
+    ("solvers/balancing/power.py", "clip(TINY)", "clip(2 * TINY)"): lambda spec: (
+        spec.levels[0].balancing["name"] == "power"
+    ),
+    ("config/experiments/heat-0.3.yaml", "learning_rate: 1.0e-3", "learning_rate: 2.0e-3"): lambda spec: (
+        spec.experiment == "heat-0.3" and uses_adam(spec)
+    ),
+    ("config/scales/smoke.yaml", "iterations: 20", "iterations: 21"): using_adam_at_20,
+}
+"""Edits, and which runs each affects."""
+IDENTITIES = """
+import json, multiprocessing, sys
+from pathlib import Path
+from workflow.sweep import Sweep
+
+def identities(file, old, new):
+    path = Path(file)
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new, 1))
+    try:
+        sweep = Sweep.from_config({"scale": "smoke"})
+        return {str(place): sweep.identity(place) for place in sweep.places()}
+    finally:
+        path.write_text(text)
+
+with multiprocessing.get_context("fork").Pool(1, maxtasksperchild=1) as pool:
+    print(json.dumps([pool.apply(identities, change) for change in json.load(sys.stdin)]))
+"""
+"""By edit and run what the train rule has as a parameter: when it changes, the run is made again. Every edit is
+seen by a process of its own, which has read nothing before."""
+
+
+def test_a_change_affects_just_the_runs_that_use_it(finished: Path):
+    """They, and no others, have another identity."""
+    environment, nothing = os.environ | {"PYTHONPATH": str(finished)}, ("config/config.yaml", "", "")
+    done = subprocess.run(
+        [sys.executable, "-c", IDENTITIES],
+        cwd=finished,
+        input=json.dumps([nothing, *CHANGES]),
+        capture_output=True,
+        text=True,
+        env=environment,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    before, *after = json.loads(done.stdout)
+    places = {str(run_folder(spec, Path())): spec for spec in SPECS}
+    for (change, affects), identities in zip(CHANGES.items(), after, strict=True):
+        assert before.keys() == identities.keys() == places.keys()
+        found = {place for place, identity in identities.items() if identity != before[place]}
+        assert found and found == {place for place, spec in places.items() if affects(spec)}, change
+
+
+def test_runs_of_another_identity_are_made_again(finished: Path, snakemake: Snakemake):
+    """By another code or another specification, and no others."""
+    together = [change for change in CHANGES if change[0].endswith(("power.py", "heat-0.3.yaml"))]
+    affected = [[spec for spec in SPECS if CHANGES[change](spec)] for change in together]
+    both = [spec for spec in SPECS if any(spec in each for each in affected)]
+    assert len(SPECS) > len(both) > max(map(len, affected))
+    with ExitStack() as stack:
+        for file, old, new in together:
+            stack.enter_context(edited(finished / file, old, new))
+        assert planned(snakemake("-n"))["train"] == len(both)
 
 
 def test_more_seeds_run_only_the_new_ones(finished: Path, snakemake: Snakemake):
-    assert planned(snakemake("seeds=2", "-n"))["train"] == 2 * len(METHODS)
-
-
-def test_seeds_can_be_listed(finished: Path, snakemake: Snakemake):
-    assert planned(snakemake("seeds=[0,7]", "-n"))["train"] == 2 * len(METHODS)
+    assert planned(snakemake("seeds=2", "-n"))["train"] == len(SPECS)
 
 
 def test_a_selection_needs_no_other_runs(finished: Path, snakemake: Snakemake):
-    jobs = planned(snakemake("experiments=heat-0.15", "backends=jax", "methods=mmpinn", "seeds=3", "-n"))
-    assert jobs["train"] == 2
+    """Of two listed seeds one is there."""
+    jobs = planned(snakemake("experiments=heat-0.15", "backends=jax", "methods=mmpinn", "seeds=[0,7]", "-n"))
+    assert jobs["train"] == 1
 
 
 def test_tables_and_figures_of_the_archive_need_no_training(tree: Path, snakemake: Snakemake):
     """As in a fresh clone: the tracked files are there, in any order of time."""
     shutil.copytree(ROOT / ARCHIVE, tree / ARCHIVE)
-    jobs = planned(snakemake("runs=archive", "-n", scale="paper"))
+    jobs = planned(snakemake("runs=archive", scale="paper"))
     assert set(jobs) == {"summary", "tables", "figures", "figures_with_groups", "summary_figures", "page"}
-    done = snakemake("runs=archive", scale="paper")
-    assert done.returncode == 0, done.stderr[-5000:]
-    table = pd.read_csv(tree / "reports/paper-archive/tables/comparison.csv")
-    assert len(table) == len({folder.parent for folder in TRACKED}) and set(table.runs) == {"archive"}
+    table = pd.read_csv(tree / "reports/paper/paper-archive/tables/comparison.csv")
+    axes = ["experiment", "method", "backend", "numerics"]
+    archived = {folder.parts[-5:-1] for folder in TRACKED if folder.parts[-6] == "paper"}
+    shown = {row for row in archived if row[:2] in ROWS}
+    assert shown == set(table[axes].itertuples(index=False, name=None)) and len(table) == len(shown)
+    assert set(table.source) == {"archive"} and set(table.numerics) == {"paper", "strict"}
     for path in (tree / ARCHIVE).rglob("*"):
         os.utime(path)
     assert planned(snakemake("runs=archive", "-n", scale="paper")) == {}
@@ -206,20 +262,25 @@ def test_tables_and_figures_of_the_archive_need_no_training(tree: Path, snakemak
     assert fewer["summary"] == 1 and "train" not in fewer
 
 
+def test_beside_the_archive_only_what_it_lacks_is_trained(tree: Path, snakemake: Snakemake):
+    shutil.copytree(ROOT / ARCHIVE, tree / ARCHIVE, dirs_exist_ok=True)
+    chosen = ["runs=both", "experiments=heat-0.3", "methods=pinn", "backends=jax", "seeds=[0,1,7]"]
+    jobs = planned(snakemake(*chosen, "-n", scale="paper"))
+    assert jobs["train"] == jobs["summary"] == 1
+
+
 def test_a_changed_archive_is_refused(tree: Path, snakemake: Snakemake):
-    path = next((tree / ARCHIVE).rglob("run.json"))
-    change = edited(path, '"status": "finished"', '"status": "diverged"')
-    next(change)
-    done = snakemake("runs=archive", "-n", scale="paper")
-    next(change, None)
+    path = next((tree / ARCHIVE / "paper").rglob("run.json"))
+    with edited(path, '"status": "finished"', '"status": "diverged"'):
+        done = snakemake("runs=archive", "-n", scale="paper")
     assert done.returncode != 0 and "is not the file that was archived" in done.stdout + done.stderr
 
 
 def test_the_report_is_made(finished: Path, snakemake: Snakemake):
-    done = snakemake("--report", "reports/smoke/report.html")
+    done = snakemake("--report", "reports/paper/smoke/report.html")
     assert done.returncode == 0, done.stderr[-3000:]
     assert "(ERROR/" not in done.stderr
-    page = (finished / "reports/smoke/report.html").read_text()
+    page = (finished / "reports/paper/smoke/report.html").read_text()
     for text in ("comparison", "losses.png", "Figures", "Tables"):
         assert text in page
 
@@ -227,16 +288,12 @@ def test_the_report_is_made(finished: Path, snakemake: Snakemake):
 @pytest.mark.parametrize(
     ("arguments", "parts"),
     [
-        (["scal=quick"], ["scal", "allowed: scale, seeds"]),
-        (["experiments=heat-0.33"], ["experiments", "heat-0.33", "heat-0.3"]),
         (["seeds=-2"], ["seeds", "-2", "at least 1"]),
-        (["backends=tensorflow"], ["backends", "tensorflow", "jax, torch"]),
-        (["runs=old"], ["runs", "old", "fresh, archive"]),
-        (["runs=archive", "backends=torch", "numerics=strict"], ["runs", "no archived run"]),
         (["methods=mpinn"], ["methods", "mpinn", "pinn, mmpinn"]),
     ],
 )
 def test_mistakes_are_named_before_any_job_starts(tree: Path, snakemake: Snakemake, arguments, parts):
+    """A value that Snakemake has read, and a name; all others are in test_configuration."""
     done = snakemake(*arguments)
     assert done.returncode != 0
     assert "Traceback" not in done.stderr
@@ -246,10 +303,8 @@ def test_mistakes_are_named_before_any_job_starts(tree: Path, snakemake: Snakema
 
 
 def test_a_configuration_file_is_read_more_strictly_than_snakemake_does(tree: Path, snakemake: Snakemake):
-    change = edited(tree / "config/config.yaml", "seeds: null", "seeds: 1\nseeds: 2")
-    next(change)
-    done = snakemake("-n")
-    next(change, None)
+    with edited(tree / "config/config.yaml", "seeds: null", "seeds: 1\nseeds: 2"):
+        done = snakemake("-n")
     shown = done.stdout + done.stderr
     assert done.returncode != 0 and "Traceback" not in shown
     assert "config/config.yaml: seeds: is given twice" in shown

@@ -10,11 +10,19 @@ from numpy.polynomial import chebyshev
 import problems
 from problems.base import Condition, ExactProblem, Problem, ReferenceProblem, Solution
 from problems.derivatives import Derivatives, Recorder, linear_coefficients, on_expression
-from solvers.jets import FUSED, Jet, numpy_ops
-from solvers.networks.base import Network
-from solvers.sampling import uniform_grid
-from solvers.terms import INPUTS, Model, Piece, block_arrays, build_terms, chunked, weighted_squares
-from solvers.trial import channel_expression, trial_for
+from solvers.model.jets import FUSED, Jet, numpy_ops
+from solvers.model.networks.base import Network
+from solvers.model.terms import (
+    INPUTS,
+    CollocationPoints,
+    Model,
+    build_terms,
+    chunked,
+    constraint_arrays,
+    weighted_squares,
+)
+from solvers.model.trial import channel_expression, trial_for
+from solvers.points.grids import uniform_grid
 
 
 def names_of(kind: type[Problem]) -> list[str]:
@@ -43,8 +51,8 @@ def random_points(problem: Problem, where: dict[str, float], count: int = 50) ->
     return points
 
 
-def random_pieces(problem: Problem) -> list[Piece]:
-    return [Piece(eq.term, eq, random_points(problem, eq.where)) for eq in problem.equations]
+def random_collocation(problem: Problem) -> list[CollocationPoints]:
+    return [CollocationPoints(eq.term, eq, random_points(problem, eq.where)) for eq in problem.equations]
 
 
 class ExactNetwork(Network):
@@ -72,12 +80,12 @@ class ExactNetwork(Network):
 def test_exact_solution_makes_every_term_zero_through_jets(exact_problem: ExactProblem, fuse: bool):
     problem = exact_problem
     model = Model(ExactNetwork(problem), *INPUTS["raw"](problem.lower, problem.upper))
-    for term in build_terms(random_pieces(problem), fuse):
-        for block in term.blocks:
-            chunk = {name: array[0] for name, array in chunked(block_arrays(model, block), None).items()}
-            chunk |= model.constants(block.layout)
-            size = 1 + np.square(block.target).mean()
-            assert weighted_squares(model, block, {}, chunk, numpy_ops)[0] < 1e-22 * size
+    for term in build_terms(random_collocation(problem), fuse):
+        for constraint in term.constraints:
+            chunk = {name: array[0] for name, array in chunked(constraint_arrays(model, constraint), None).items()}
+            chunk |= model.constants(constraint.layout)
+            size = 1 + np.square(constraint.target).mean()
+            assert weighted_squares(model, constraint, {}, chunk, numpy_ops)[0] < 1e-22 * size
 
 
 def test_exact_solution_makes_the_residual_zero_symbolically(exact_problem: ExactProblem):
@@ -313,5 +321,5 @@ def test_parameters_reach_operator_and_solution():
 
 def test_fused_layout_of_a_linear_operator_has_one_operator_channel():
     heat = problems.load("heat")
-    residual = build_terms(random_pieces(heat))[-1].blocks[0]
+    residual = build_terms(random_collocation(heat))[-1].constraints[0]
     assert [channel.name for channel in residual.layout] == ["x", FUSED]

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from solvers.record import read_run
+from solvers.runs.record import read_run
 from tests.conftest import ROOT, copy_project
 
 PROFILES = sorted(path.parent.name for path in ROOT.glob("profiles/*/config.yaml"))
-SELECTION = ["scale=smoke", "experiments=heat-0.3", "backends=jax"]
+SELECTION = ["scale=smoke", "experiments=heat-0.3", "backends=jax", "methods=pinn,mmpinn"]
 PLUGINS = "snakemake-executor-plugin-", "snakemake-storage-plugin-"
 
 
@@ -87,9 +87,9 @@ def test_the_container_copies_files_that_are_there():
 
 
 @pytest.mark.pipeline
-def test_runs_that_take_a_card_wait_for_one(tree: Path):
-    """Two runs, two cores, one card: one after the other."""
-    target = "reports/smoke/summary.csv"
+def test_runs_that_take_a_gpu_wait_for_one(tree: Path):
+    """Two runs, two cores, one GPU: one after the other."""
+    target = "reports/paper/smoke+backends=jax+experiments=heat-0.3+methods=pinn~mmpinn/summary.csv"
     done = snakemake(tree, "--cores", "2", "--resources", "gpu=1", "--config", *SELECTION, "gpu=1", "--", target)
     assert done.returncode == 0, done.stderr[-3000:]
     records = [read_run(path.parent).provenance for path in (tree / "results").rglob("run.json")]

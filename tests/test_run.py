@@ -8,13 +8,13 @@ import pandas as pd
 import pytest
 from safetensors.numpy import load_file
 
-from solvers.assembly import build_backend, build_model, collocation_points, initial_parameters
-from solvers.errors import grid_errors
-from solvers.networks.base import flatten
+from solvers.configuration.assembly import build_backend, build_model, collocation_points, initial_parameters
+from solvers.model.networks.base import flatten
 from solvers.randomness import generator
-from solvers.record import RecordError, read_history, read_run
-from solvers.run import run, run_folder
-from tests.conftest import BACKENDS, CATALOGUE, coefficients_of, smoke_spec
+from solvers.runs.record import RecordError, read_history, read_run
+from solvers.runs.run import run, run_folder
+from solvers.training.metrics import grid_errors
+from tests.conftest import BACKENDS, CATALOGUE, smoke_spec, state_of
 
 CASE = ("heat-0.3", "mmpinn")
 
@@ -49,10 +49,11 @@ def test_a_run_can_be_read_back(tmp_path):
 def test_history_tells_objective_from_terms(tmp_path):
     """The objective is the level's function of the raw terms, and the weights are its derivatives."""
     spec, _ = smoke_run(tmp_path, numerics="strict")
-    rule, terms = spec.build_balancing(), spec.terms
+    rules, terms = [level.balancing for level in spec.build_levels()], spec.terms
     for _, row in read_history(tmp_path).iterrows():
-        coefficients = coefficients_of(rule, terms, spec.levels[int(row.level)].exponents)
-        objective, weights = rule.combine(np.array([row[f"term.{t}"] for t in terms]), coefficients)
+        rule = rules[int(row.level)]
+        values = np.array([row[f"term.{t}"] for t in terms])
+        objective, weights = rule.combine(values, state_of(rule, terms), np)
         assert row.objective == pytest.approx(objective, rel=1e-12)
         np.testing.assert_allclose([row[f"weight.{t}"] for t in terms], weights, rtol=1e-12)
 
@@ -86,6 +87,61 @@ def test_the_same_seed_makes_the_same_numbers(backend_name, tmp_path):
     arrays = [load_file(tmp_path / name / "weights.safetensors") for name in ("first", "second")]
     for name, array in arrays[0].items():
         np.testing.assert_array_equal(array, arrays[1][name])
+
+
+@pytest.mark.parametrize(
+    ("numerics", "override"),
+    [("strict", "optimizers.adam.precision=float32"), ("paper", "optimizers.lbfgs.precision=float64")],
+)
+def test_a_run_in_two_precisions_is_measured_and_saved_in_the_last(tmp_path, backend_name, numerics, override):
+    spec, record = smoke_run(tmp_path, backend_name, numerics, overrides=[override])
+    assert record.status == "finished" and spec.dtype == {"strict": float, "paper": np.float32}[numerics]
+    problem, arrays = spec.build_problem(), load_file(tmp_path / "weights.safetensors")
+    assert {array.dtype.name for array in arrays.values()} == {"float64"}
+    double = build_backend(smoke_spec(CASE, backend_name), problem)
+    last = flatten({name: arrays[f"last/{name}"] for name in double.model.shapes})
+    assert not np.array_equal(last, last.astype(np.float32))
+    errors = grid_errors(problem, lambda points: double.predict(last, points), spec.evaluation.grid)
+    assert record.last.rel_l2 == pytest.approx(errors.rel_l2, rel=1e-12)
+    with np.load(tmp_path / "fields.npz") as fields:
+        predicted = fields["predicted"]
+    assert predicted.dtype == np.float64
+    rule, history = spec.build_levels()[-1].balancing, read_history(tmp_path)
+    values, _ = double.terms_and_gradients(last)
+    objective, _ = rule.combine(values, state_of(rule, spec.terms), np)
+    assert history.objective.iloc[-1] == pytest.approx(objective, rel=1e-12)
+
+
+def test_a_run_under_the_logarithm_records_the_loss(tmp_path, backend_name):
+    _, plain = smoke_run(tmp_path / "plain", backend_name, "strict")
+    settings = [f"optimizers.{name}.objective=log" for name in ("adam", "lbfgs")]
+    spec, record = smoke_run(tmp_path / "log", backend_name, "strict", overrides=settings)
+    assert record.status == "finished"
+    histories = [read_history(tmp_path / name) for name in ("plain", "log")]
+    for history in histories:
+        rules = [level.balancing for level in spec.build_levels()]
+        values = [history[f"term.{term}"].to_numpy() for term in spec.terms]
+        for level, objective, *terms in zip(history.level, history.objective, *values, strict=True):
+            rule = rules[int(level)]
+            loss, _ = rule.combine(np.array(terms), state_of(rule, spec.terms), np)
+            assert objective == pytest.approx(loss, rel=1e-12)
+    assert histories[0].objective[0] == histories[1].objective[0]
+    assert record.last != plain.last
+
+
+@pytest.mark.parametrize(
+    ("case", "has_best"),
+    [(("klein-gordon-5", "mmpinn-mff"), False), (("heat-0.15", "sa-pinn"), True), (CASE, True)],
+)
+def test_best_is_recorded_only_where_losses_compare(tmp_path, backend_name, case, has_best):
+    """Never among mini-batches; of trained weights only after the stage that trains them."""
+    spec = smoke_spec(case, backend_name)
+    record = run(spec, tmp_path)
+    arrays = load_file(tmp_path / "weights.safetensors")
+    assert read_run(tmp_path) == record and record.last is not None
+    assert (record.best is not None) == has_best == any(name.startswith("best/") for name in arrays)
+    if has_best and case != CASE:
+        assert record.best.iteration >= record.stages[0].iterations
 
 
 def test_another_seed_makes_other_points_and_weights():
@@ -182,8 +238,8 @@ def test_overridden_runs_have_a_folder_of_their_own():
 @pytest.mark.parametrize(
     ("damage", "words"),
     [
-        ('{"status": "finished"}', "schema_version null: must be 1 or 2"),
-        ('{"schema_version": 99}', "schema_version 99: must be 1 or 2"),
+        ('{"status": "finished"}', "schema_version null: must be from 1 to 3"),
+        ('{"schema_version": 99}', "schema_version 99: must be from 1 to 3"),
         ('{"schema_version": 2}', "not a run of schema 2"),
         ("[2]", "schema_version null"),
         ("", "is damaged: not JSON"),

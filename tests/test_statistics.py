@@ -6,7 +6,15 @@ from scipy import stats
 
 from tests.conftest import CATALOGUE
 from tests.summaries import seeds_of, summary_of
-from workflow.analysis.statistics import bootstrap_interval, holm, paired, paired_tests, statistics
+from workflow.analysis.statistics import (
+    bootstrap_interval,
+    holm,
+    median,
+    paired,
+    paired_tests,
+    quartiles,
+    statistics,
+)
 from workflow.analysis.targets import cost_ratios, profile, profiles, targets
 
 INF = np.inf
@@ -26,6 +34,24 @@ INF = np.inf
 )
 def test_bootstrap_intervals(values, expected):
     assert bootstrap_interval(values) == pytest.approx(expected, nan_ok=True)
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ([2.0], (2, 2, 2)),
+        ([3.0, 1.0], (1, 2, 3)),
+        ([3.0, 1.0, 2.0], (1, 2, 3)),
+        ([4.0, 3.0, 2.0, 1.0], (1.5, 2.5, 3.5)),
+        ([5.0, 1.0, 2.0, 3.0, 4.0], (2, 3, 4)),
+        ([1.0, 2.0, INF], (1, 2, INF)),
+        ([1.0, 2.0, 3.0, np.nan], (1.5, 2.5, INF)),  # a missing value is larger than any other
+        ([INF, INF], (INF, INF, INF)),
+    ],
+)
+def test_quartiles_by_hand(values, expected):
+    assert quartiles(values) == expected
+    assert median(values) == expected[1]
 
 
 def test_the_bootstrap_interval_narrows_with_the_seeds():
@@ -112,7 +138,7 @@ def test_a_target_that_is_not_reached_costs_infinitely_much():
     ten = table.loc[0.1]
     assert (ten.runs, ten.reached) == (3, 2)
     assert list(ten[["evaluations, median", "evaluations, minimum", "evaluations, maximum"]]) == [30, 10, INF]
-    assert table.loc[0.001].reached == 0 and table.loc[0.001, "seconds, median"] == INF
+    assert table.loc[0.001].reached == 0 and table.loc[0.001, "CPU seconds, median"] == INF
 
 
 def test_performance_profile_by_hand():

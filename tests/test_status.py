@@ -12,11 +12,23 @@ import pytest
 from rich.console import Console
 
 from solvers import cli
-from solvers.fingerprint import fingerprint
-from solvers.provenance import spec_hash
-from solvers.run import run, run_folder
-from solvers.spec import RunSpec
-from solvers.status import MOST_SILENT_SECONDS, read_progress, read_state, seconds_left, show, states, time_left
+from solvers.configuration.spec import RunSpec
+from solvers.runs.files import folder_beside
+from solvers.runs.place import run_folder
+from solvers.runs.provenance import identity_of
+from solvers.runs.run import run
+from solvers.runs.status import (
+    MOST_SILENT_SECONDS,
+    as_data,
+    in_a_line,
+    read_progress,
+    read_state,
+    seconds_left,
+    show,
+    states,
+    time_left,
+)
+from solvers.runs.upgrade import text_hash
 from tests.conftest import ROOT, smoke_spec
 from workflow.sweep import Sweep
 
@@ -29,10 +41,11 @@ def spec_of(method: str = "mmpinn", backend: str = "jax", seed: int = 0, experim
 
 def finished(spec: RunSpec, root: Path, seconds: float, status: str = "finished", **changes) -> None:
     """What is looked at of a ``run.json``."""
-    made = {"spec_hash": spec_hash(spec), "fingerprint": fingerprint(spec.plugins())} | changes
+    made = identity_of(spec) | changes
     folder = run_folder(spec, root)
     folder.mkdir(parents=True)
     data = {"status": status, "seconds": {"training": seconds - 1, "setup": 1.0}, "provenance": made}
+    data["spec"] = spec.model_dump(mode="json")
     (folder / "run.json").write_text(json.dumps(data))
 
 
@@ -40,8 +53,9 @@ def in_progress(spec: RunSpec, root: Path, **changes) -> Path:
     data = {"iteration": 250, "planned_iterations": 1000, "updated": datetime.now(UTC).isoformat()}
     data |= {"pid": os.getpid(), "host": socket.gethostname(), "seconds": 30.0} | changes
     folder = run_folder(spec, root)
-    (folder / ".checkpoint").mkdir(parents=True)
-    (folder / ".checkpoint/progress.json").write_text(json.dumps(data))
+    folder_beside(folder).mkdir(parents=True)
+    folder.mkdir()
+    (folder_beside(folder) / "progress.json").write_text(json.dumps(data))
     return folder
 
 
@@ -77,9 +91,9 @@ def test_a_time_without_a_zone_is_universal_time(tmp_path):
 @pytest.mark.parametrize("text", [None, "", "{", "[]", '{"iteration": 3}', '{"updated": 3}', "\xff", "null"])
 def test_progress_that_cannot_be_read_is_none(tmp_path, text):
     if text is not None:
-        (tmp_path / ".checkpoint").mkdir()
-        (tmp_path / ".checkpoint/progress.json").write_text(text, encoding="latin-1")
-    assert read_progress(tmp_path) is None
+        folder_beside(tmp_path / "run").mkdir()
+        (folder_beside(tmp_path / "run") / "progress.json").write_text(text, encoding="latin-1")
+    assert read_progress(tmp_path / "run") is None
 
 
 @pytest.mark.parametrize(
@@ -102,6 +116,21 @@ def test_the_state_of_a_run_is_read_from_its_folder(tmp_path, make, state):
     found = read_state(spec, run_folder(spec, tmp_path))
     assert found.state == state
     assert found.done == (state in ("finished", "diverged"))
+
+
+def test_a_run_of_an_older_schema_is_outdated(tmp_path):
+    """Its hash is of the complete specification, which no hash of today equals."""
+    spec = spec_of()
+    old = text_hash(spec.model_dump(mode="json"))
+    finished(spec, tmp_path, 10, spec_hash=old)
+    assert read_state(spec, run_folder(spec, tmp_path)).state == "outdated"
+
+
+def test_overrides_in_another_order_are_the_same_run(tmp_path):
+    both = ["network.width=7", "network.depth=2"]
+    one, other = (smoke_spec(("heat-0.3", "pinn"), "jax", overrides=given) for given in (both, both[::-1]))
+    finished(one, tmp_path, 10)
+    assert read_state(other, run_folder(other, tmp_path)).state == "finished"
 
 
 def test_a_real_run_is_done(tmp_path):
@@ -169,8 +198,39 @@ def test_the_command_takes_what_snakemake_takes(tmp_path, capsys):
     given = ["experiments=heat-0.3", "seeds=2", "backends=jax", "methods=mmpinn"]
     sweep = Sweep.from_config({"scale": "smoke"} | dict(text.split("=") for text in given) | {"seeds": 2})
     finished(sweep.specs[1], tmp_path, 7)
-    assert cli.main(["status", "--scale", "smoke", "--config", *given, "--results", str(tmp_path)]) == 0
-    assert "smoke: 1 of 2 runs done (1 finished), 1 left" in capsys.readouterr().out
+    command = ["status", "--scale", "smoke", "--config", *given, "--results", str(tmp_path)]
+    assert cli.main(command) == 0
+    assert "paper, smoke: 1 of 2 runs done (1 finished), 1 left" in capsys.readouterr().out
+    assert cli.main([*command, "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert {name: told[name] for name in ("study", "runs", "done", "states", "seconds_left", "unknown")} == {
+        "study": "paper, smoke",
+        "runs": 2,
+        "done": 1,
+        "states": {"left": 1, "finished": 1},
+        "seconds_left": 7,
+        "unknown": 0,
+    }
+    place = "smoke/heat-0.3/mmpinn/jax/paper"
+    assert [(run["run"], run["state"], run["seconds_left"]) for run in told["each"]] == [
+        (f"{place}/0", "left", 7),
+        (f"{place}/1", "finished", 0),
+    ]
+
+
+def test_time_left_that_is_unknown_is_null(tmp_path):
+    told = as_data("smoke", states([spec_of()], tmp_path), workers=2)
+    assert (told["seconds_left"], told["unknown"], told["at_a_time"]) == (None, 1, 2)
+    in_progress(spec_of(), tmp_path)
+    (run,) = as_data("smoke", states([spec_of()], tmp_path))["each"]
+    assert run["state"] == "running" and run["progress"] == {"iteration": 250, "planned": 1000}
+
+
+def test_the_state_of_a_sweep_in_a_line(tmp_path):
+    specs = [spec_of(seed=seed) for seed in range(3)]
+    finished(specs[0], tmp_path, 60)
+    said = in_a_line(states(specs, tmp_path), workers=2)
+    assert said == "1 of 3 runs done (1 finished), 2 left; time left: about 1:00, 2 at a time"
 
 
 @pytest.mark.parametrize(
@@ -189,7 +249,9 @@ def test_mistakes_exit_with_2_and_one_line(arguments, parts, capsys):
         assert part in shown
 
 
-def test_no_run_needs_the_pipeline():
-    """`status` alone imports the sweep, and only when it is asked for."""
-    code = "import sys, solvers.cli; assert not any(name.startswith('workflow') for name in sys.modules)"
+def test_no_command_needs_the_pipeline():
+    code = (
+        "import sys, solvers.cli; solvers.cli.main(['status', '--scale', 'smoke']);"
+        " assert not any(name.startswith('workflow') for name in sys.modules)"
+    )
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)

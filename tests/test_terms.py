@@ -1,6 +1,6 @@
 """Terms and their gradients: a NumPy reference, finite differences, torch against JAX."""
 
-import importlib
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -8,19 +8,24 @@ import pytest
 
 import problems
 from problems.base import Equation, Problem
-from solvers import backends, balancing, networks
-from solvers.assembly import collocation_points, initial_parameters
+from solvers import backends
 from solvers.backends import Backend
-from solvers.jets import numpy_ops
-from solvers.networks.base import flatten, parameter_count, unflatten
-from solvers.networks.mff import FourierMap
-from solvers.sampling import sample
-from solvers.terms import INPUTS, Model, Piece, Term, block_arrays, build_terms, chunked
-from tests.conftest import BACKENDS, CATALOGUE, build, coefficients_of, smoke_spec
+from solvers.configuration.assembly import collocation_points, initial_parameters
+from solvers.model import networks
+from solvers.model.jets import numpy_ops
+from solvers.model.networks.base import flatten, parameter_count, unflatten
+from solvers.model.networks.mff import FourierMap
+from solvers.model.terms import INPUTS, CollocationPoints, Model, Term, build_terms, chunked, constraint_arrays
+from solvers.points import samplers
+from solvers.points.sampling import sample
+from solvers.training.loss import Loss
+from tests.conftest import BACKENDS, CATALOGUE, METHODS, build, loss_kind, one_of_each, smoke_spec, state_of
+
+pytestmark = pytest.mark.usefixtures("compiled_as_in_production")
 
 STEP = np.longdouble(1e-4)
-STENCIL = {-2: 1, -1: -8, 1: 8, 2: -1}
-SECOND = {-2: -1, -1: 16, 0: -30, 1: 16, 2: -1}
+STENCIL = {-3: -1, -2: 9, -1: -45, 1: 45, 2: -9, 3: 1}
+SECOND = {-3: 2, -2: -27, -1: 270, 0: -490, 1: 270, 2: -27, 3: 2}
 
 
 def network_value(model: Model, theta: np.ndarray, points: np.ndarray) -> np.ndarray:
@@ -30,20 +35,22 @@ def network_value(model: Model, theta: np.ndarray, points: np.ndarray) -> np.nda
 
 
 def difference_quotient(u, points: np.ndarray, name: str, coordinates: tuple[str, ...]) -> np.ndarray:
-    """A derivative of first or second order by differences of fourth order in extended precision."""
+    """A derivative of first or second order by differences of sixth order in extended precision."""
     if not name:
         return u(points)
     moved = np.eye(points.shape[1], dtype=np.longdouble)
     i = coordinates.index(name[0])
     if len(name) == 2 and name[0] == name[1]:
-        return sum(c * u(points + k * STEP * moved[i]) for k, c in SECOND.items()) / (12 * STEP**2)
+        return sum(c * u(points + k * STEP * moved[i]) for k, c in SECOND.items()) / (180 * STEP**2)
     rest = name[1:]
     return sum(
         c * difference_quotient(u, points + k * STEP * moved[i], rest, coordinates) for k, c in STENCIL.items()
-    ) / (12 * STEP)
+    ) / (60 * STEP)
 
 
-def reference_term(problem: Problem, pieces: list[Piece], model: Model, theta: np.ndarray) -> float:
+def reference_term(
+    problem: Problem, collocation: list[CollocationPoints], model: Model, theta: np.ndarray
+) -> float:
     """Sum over the faces of the mean squared mismatch, from the loss's definition."""
     theta = theta.astype(np.longdouble)
 
@@ -56,17 +63,22 @@ def reference_term(problem: Problem, pieces: list[Piece], model: Model, theta: n
         mismatch = equation.apply(derivatives, list(long.T)) - equation.target(where)
         return float((mismatch**2).mean())
 
-    return sum(mean_square(piece.equation, piece.points) for piece in pieces)
+    return sum(mean_square(group.equation, group.points) for group in collocation)
 
 
-def test_terms_equal_a_numpy_reference(method, backend_name):
-    spec = smoke_spec(method, backend_name)
+def test_terms_equal_a_numpy_reference(physics, backend_name):
+    spec = smoke_spec(physics, backend_name)
     problem, backend, theta = build(spec)
-    pieces = collocation_points(spec, problem)
+    collocation = collocation_points(spec, problem)
     values, _ = backend.terms_and_gradients(theta)
     for name, value in zip(spec.terms, values, strict=True):
-        own = [piece for piece in pieces if piece.term == name]
+        own = [group for group in collocation if group.term == name]
         assert value == pytest.approx(reference_term(problem, own, backend.model, theta), rel=1e-8)
+
+
+def points_of(equation: Equation, strategy: str, count: int, rng: np.random.Generator) -> np.ndarray:
+    """Points of an equation by a sampler."""
+    return sample(equation, samplers.load(strategy)(count), count, rng)
 
 
 def small_network(name: str, dimension: int):
@@ -74,7 +86,8 @@ def small_network(name: str, dimension: int):
     axes = [[i] for i in range(dimension)] if dimension > 1 else [[0], [0]]
     merge = "product" if dimension > 1 else "concatenate"
     fourier = {"maps": [FourierMap(each, 1.0 + i) for i, each in enumerate(axes)], "merge": merge}
-    options = {"dense": {}, "ifnn": {}, "mff": fourier, "inn": fourier}
+    sines = {"frequencies": [1.0 + i for i in range(dimension)], "phases": 5, "scale": 2.0}
+    options = {"dense": {}, "ifnn": {}, "mff": fourier, "inn": fourier, "sines": sines}
     return networks.load(name)(width=6, depth=2, **options[name])
 
 
@@ -85,18 +98,19 @@ def test_every_problem_and_network_on_both_backends(name: str, network: str):
     problem = problems.load(name)
     built = small_network(network, problem.dimension)
     rng = np.random.default_rng(0)
-    pieces = [
-        Piece(e.term, e, sample(e, "grid" if e.where else "latin-hypercube", 15, rng)) for e in problem.equations
+    collocation = [
+        CollocationPoints(e.term, e, points_of(e, "grid" if e.where else "latin-hypercube", 15, rng))
+        for e in problem.equations
     ]
     frozen = built.frozen(problem.dimension, rng)
     model = Model(built, *INPUTS["standard"](problem.lower, problem.upper), frozen)
     theta = flatten(built.initialise(problem.dimension, rng)) + 0.1 * rng.standard_normal(
         parameter_count(model.shapes)
     )
-    rule, terms = balancing.load("sum")(), build_terms(pieces)
-    found = {b: backends.load(b)(model, terms, rule, "float64").terms_and_gradients(theta) for b in BACKENDS}
+    terms = build_terms(collocation)
+    found = {b: backends.load(b)(model, terms, "float64").terms_and_gradients(theta) for b in BACKENDS}
     for term, value in zip(terms, found["jax"][0], strict=True):
-        own = [piece for piece in pieces if piece.term == term.name]
+        own = [group for group in collocation if group.term == term.name]
         assert value == pytest.approx(reference_term(problem, own, model, theta), rel=1e-8)
     np.testing.assert_allclose(found["jax"][0], found["torch"][0], rtol=1e-10)
     sizes = np.abs(found["jax"][1]).max(axis=1, keepdims=True)
@@ -108,16 +122,16 @@ def test_features_kept_or_computed_in_every_sweep_are_the_same(network, backend_
     problem = problems.load("helmholtz")
     built = small_network(network, problem.dimension)
     rng = np.random.default_rng(0)
-    pieces = [Piece(e.term, e, sample(e, "grid", 15, rng)) for e in problem.equations]
+    collocation = [CollocationPoints(e.term, e, points_of(e, "grid", 15, rng)) for e in problem.equations]
     model = Model(built, *INPUTS["interval"](problem.lower, problem.upper), built.frozen(problem.dimension, rng))
     theta = flatten(built.initialise(problem.dimension, rng))
-    rule, computed = balancing.load("sum")(), []
+    computed = []
     features = Model.features
     monkeypatch.setattr(Model, "features", lambda *arguments: computed.append(1) or features(*arguments))
     found, sweeps = [], []
     for limit in (2**28, 0):
         monkeypatch.setattr(f"solvers.backends.{backend_name}.FEATURES_AT_MOST", limit)
-        backend = backends.load(backend_name)(model, build_terms(pieces), rule, "float64", chunk_size=4)
+        backend = backends.load(backend_name)(model, build_terms(collocation), "float64", chunk_size=4)
         computed.clear()
         found.append(backend.terms_and_gradients(theta))
         sweeps.append(bool(computed))
@@ -126,50 +140,63 @@ def test_features_kept_or_computed_in_every_sweep_are_the_same(network, backend_
     np.testing.assert_allclose(found[0][1], found[1][1], atol=1e-12 * np.abs(found[1][1]).max())
 
 
-def test_term_gradients_equal_finite_differences(method, backend_name):
-    _problem, backend, theta = build(smoke_spec(method, backend_name))
+def test_term_gradients_equal_finite_differences(physics, backend_name):
+    _problem, backend, theta = build(smoke_spec(physics, backend_name))
     values, gradients = backend.terms_and_gradients(theta)
     step = 1e-3
     for seed in range(3):
         direction = np.random.default_rng(seed).standard_normal(theta.shape)
         direction /= np.linalg.norm(direction)
         nearby = {k: backend.terms_and_gradients(theta + k * step * direction)[0] for k in STENCIL}
-        quotient = sum(c * nearby[k] for k, c in STENCIL.items()) / (12 * step)
+        quotient = sum(c * nearby[k] for k, c in STENCIL.items()) / (60 * step)
         rounding = 1e-14 * values / step
         allowed = 1e-7 * np.linalg.norm(gradients, axis=1) + rounding
         np.testing.assert_array_less(np.abs(gradients @ direction - quotient), allowed)
 
 
-def test_backends_agree_to_1e_10(method):
+def test_backends_agree_to_1e_10(physics):
+    found = {}
+    for name in BACKENDS:
+        _problem, backend, theta = build(smoke_spec(physics, name))
+        found[name] = backend.terms_and_gradients(theta)
+    ours, other = found["jax"], found["torch"]
+    np.testing.assert_allclose(ours[0], other[0], rtol=1e-10)
+    scale = np.abs(ours[1]).max(axis=1, keepdims=True)
+    np.testing.assert_array_less(np.abs(ours[1] - other[1]) / scale, 1e-10)
+
+
+LOSSES = pytest.mark.parametrize("loss", one_of_each(loss_kind, METHODS), ids="-".join)
+
+
+@LOSSES
+def test_losses_of_backends_agree_to_1e_10(loss):
+    """At the start of every level."""
     results = {}
     for name in BACKENDS:
-        spec = smoke_spec(method, name)
+        spec = smoke_spec(loss, name)
         _problem, backend, theta = build(spec)
         for level in spec.build_levels():
-            coefficients = coefficients_of(backend.balancing, backend.sizes, level.exponents)
-            results.setdefault(name, []).append(
-                (*backend.terms_and_gradients(theta), backend.evaluate(theta, coefficients))
-            )
+            state = state_of(level.balancing, backend.sizes)
+            results.setdefault(name, []).append(Loss(backend, level.balancing).evaluate(theta, state))
     for ours, other in zip(results["jax"], results["torch"], strict=True):
-        np.testing.assert_allclose(ours[0], other[0], rtol=1e-10)
-        scale = np.abs(ours[1]).max(axis=1, keepdims=True)
-        np.testing.assert_array_less(np.abs(ours[1] - other[1]) / scale, 1e-10)
-        assert ours[2].objective == pytest.approx(other[2].objective, rel=1e-10)
-        np.testing.assert_allclose(ours[2].weights, other[2].weights, rtol=1e-10)
-        gradients = ours[2].gradient, other[2].gradient
+        assert ours.loss == pytest.approx(other.loss, rel=1e-10)
+        np.testing.assert_allclose(ours.weights, other.weights, rtol=1e-10)
+        gradients = ours.gradient, other.gradient
         assert np.abs(gradients[0] - gradients[1]).max() <= 1e-10 * np.abs(gradients[0]).max()
 
 
-def test_evaluation_is_the_combination_of_the_terms(method, backend_name):
-    spec = smoke_spec(method, backend_name)
+@LOSSES
+def test_evaluation_is_the_combination_of_the_terms(loss, backend_name):
+    spec = smoke_spec(loss, backend_name)
     _problem, backend, theta = build(spec)
-    coefficients = coefficients_of(backend.balancing, backend.sizes, spec.levels[0].exponents)
+    rule = spec.build_levels()[0].balancing
+    state = state_of(rule, backend.sizes)
     raw, _ = backend.terms_and_gradients(theta)
-    values, gradients = weighted(backend, coefficients).terms_and_gradients(theta)
-    seen = backend.evaluate(theta, coefficients)
-    objective, weights = backend.balancing.combine(values, coefficients)
+    values, gradients = weighted(backend, rule.multipliers(state)).terms_and_gradients(theta)
+    seen = Loss(backend, rule).evaluate(theta, state)
+    objective, weights = rule.combine(values, state, np)
     np.testing.assert_allclose(seen.values, raw, rtol=1e-12)
-    assert seen.objective == pytest.approx(float(objective), rel=1e-12)
+    assert seen.loss == pytest.approx(float(objective), rel=1e-12)
     combined = weights @ gradients
     np.testing.assert_allclose(seen.gradient, combined, rtol=1e-9, atol=1e-12 * np.abs(combined).max())
     np.testing.assert_allclose(seen.weights, weights * values / raw, rtol=1e-12)
@@ -177,47 +204,56 @@ def test_evaluation_is_the_combination_of_the_terms(method, backend_name):
     np.testing.assert_allclose(seen.weights * seen.gradient_norms, weights * norms, rtol=1e-12)
 
 
-def weighted(backend: Backend, coefficients: np.ndarray) -> Backend:
+def weighted(backend: Backend, multipliers: Mapping[str, np.ndarray]) -> Backend:
     """A backend whose points have the squared multipliers of a pointwise rule in their weights."""
-    multipliers, terms = coefficients, []
-    parts = {}
-    for name in backend.balancing.pointwise:
-        parts[name], multipliers = np.split(multipliers, [backend.sizes[name]])
+    terms = []
     for term in backend.terms:
-        blocks, own = [], parts.get(term.name)
-        for block in term.blocks:
+        constraints, own = [], multipliers.get(term.name)
+        for constraint in term.constraints:
             if own is not None:
-                block_own, own = np.split(own, [len(block.weight)])
-                block = replace(block, weight=block.weight * block_own**2)
-            blocks.append(block)
-        terms.append(Term(term.name, tuple(blocks)))
-    rule = balancing.load("sum")()
-    return type(backend)(backend.model, tuple(terms), rule, backend.dtype.name)
+                constraint_own, own = np.split(own, [len(constraint.weight)])
+                constraint = replace(constraint, weight=constraint.weight * constraint_own**2)
+            constraints.append(constraint)
+        terms.append(Term(term.name, tuple(constraints)))
+    return type(backend)(backend.model, tuple(terms), backend.dtype.name)
 
 
-def test_float32_stays_float32_and_near_float64(method, backend_name):
-    spec = smoke_spec(method, backend_name, numerics="paper")
+def test_float32_stays_float32_and_near_float64(physics_on):
+    physics, backend_name = physics_on
+    spec = smoke_spec(physics, backend_name, numerics="paper")
     problem, single, theta = build(spec)
-    _, double, _ = build(smoke_spec(method, backend_name))
+    _, double, _ = build(smoke_spec(physics, backend_name))
     assert theta.dtype == np.float32
     values, gradients = single.terms_and_gradients(theta)
     exact, exact_gradients = double.terms_and_gradients(theta)
-    assert (
-        values.dtype
-        == gradients.dtype
-        == single.predict(theta, np.zeros((3, problem.dimension))).dtype
-        == np.float32
-    )
+    assert single.predict(theta, np.zeros((3, problem.dimension))).dtype == np.float32
+    assert {array.dtype for array in single.residuals(theta).values()} == {np.dtype("float32")}
     np.testing.assert_allclose(values, exact, rtol=2e-4)
     assert np.abs(gradients - exact_gradients).max() <= 2e-4 * np.abs(exact_gradients).max()
+
+
+def test_squares_and_gradients_of_float32_are_summed_in_float64(backend_name):
+    """Whatever the order of the sum, a term is that of its float32 squares: not rounded to float32's unit, which
+    is 0.25 at the residual's 3e6, more than a step of a line search gains."""
+    spec = smoke_spec(
+        ("heat-0.15", "pinn"), backend_name, numerics="paper", overrides=["points.residual.count=5000"]
+    )
+    _, backend, theta = build(spec)
+    values, gradients = backend.terms_and_gradients(theta)
+    assert values.dtype == gradients.dtype == np.float64
+    found = backend.residuals(theta)
+    for term, value in zip(backend.terms, values, strict=True):
+        shares = np.concatenate([constraint.weight for constraint in term.constraints]).astype(np.float32)
+        squares = shares * (found[term.name] * found[term.name])
+        assert value == pytest.approx(float(squares.sum(dtype=np.float64)), rel=1e-12)
+    assert (values != values.astype(np.float32)).any()
 
 
 def test_gradient_norms_neither_overflow_nor_divide_by_zero(backend_name):
     """float32 holds 1e22, but not its square."""
     _, backend, theta = build(smoke_spec(("pulse", "mmpinn"), backend_name, numerics="paper"))
-    module = importlib.import_module(type(backend).__module__)
     rows = np.array([[3e22, 4e22], [0, 0], [3.0, 4.0]], dtype=np.float32)
-    norms = np.asarray(module._norms(backend._cast(rows)))
+    norms = backend.numpy(backend.norms(backend.array(rows)))
     np.testing.assert_allclose(norms, [5e22, 0, 5], rtol=1e-6)
     assert norms.dtype == theta.dtype
 
@@ -227,7 +263,7 @@ def test_chunks_do_not_change_the_terms(backend_name, size):
     spec = smoke_spec(("heat-0.15", "mmpinn"), backend_name)
     problem, whole, theta = build(spec)
     terms = build_terms(collocation_points(spec, problem))
-    parts = backends.load(backend_name)(whole.model, terms, whole.balancing, "float64", chunk_size=size)
+    parts = backends.load(backend_name)(whole.model, terms, "float64", chunk_size=size)
     for ours, expected in zip(parts.terms_and_gradients(theta), whole.terms_and_gradients(theta), strict=True):
         np.testing.assert_allclose(ours, expected, rtol=1e-11, atol=1e-12 * np.abs(expected).max())
 
@@ -242,34 +278,36 @@ def test_the_chunk_size_can_be_set(backend_name):
 
 def test_points_without_derivatives_are_swept_three_at_the_place_of_one(backend_name):
     _, backend, _ = build(smoke_spec(("heat-0.15", "mmpinn"), backend_name))
-    other = backends.load(backend_name)(backend.model, backend.terms, backend.balancing, "float64", chunk_size=10)
-    for block in (block for term in other.terms for block in term.blocks):
-        points = other.cut(block, block_arrays(other.model, block))["points"]
-        most = 10 if block.layout else 30
-        assert points.shape[1] <= most and len(points) == -(-len(block.points) // most)
+    other = backends.load(backend_name)(backend.model, backend.terms, "float64", chunk_size=10)
+    for constraint in (constraint for term in other.terms for constraint in term.constraints):
+        points = other.cut(constraint, constraint_arrays(other.model, constraint))["points"]
+        most = 10 if constraint.layout else 30
+        assert points.shape[1] <= most and len(points) == -(-len(constraint.points) // most)
 
 
 def test_chunks_are_padded_with_weight_zero():
     spec = smoke_spec(("heat-0.15", "mmpinn"), "jax")
     problem = spec.build_problem()
-    block = build_terms(collocation_points(spec, problem))[-1].blocks[0]
-    arrays = chunked({"points": block.points[:10], "weight": block.weight[:10]}, 4)
+    constraint = build_terms(collocation_points(spec, problem))[-1].constraints[0]
+    arrays = chunked({"points": constraint.points[:10], "weight": constraint.weight[:10]}, 4)
     assert arrays["points"].shape == (3, 4, 2)
     assert np.count_nonzero(arrays["weight"]) == 10
-    assert arrays["weight"].sum() == pytest.approx(block.weight[:10].sum())
+    assert arrays["weight"].sum() == pytest.approx(constraint.weight[:10].sum())
 
 
-def test_fused_and_split_operators_agree(method, backend_name):
-    spec = smoke_spec(method, backend_name)
+def test_fused_and_split_operators_agree(physics_on):
+    physics, backend_name = physics_on
+    spec = smoke_spec(physics, backend_name)
     problem, fused, theta = build(spec)
     terms = build_terms(collocation_points(spec, problem), fuse=False)
-    split = backends.load(backend_name)(fused.model, terms, fused.balancing, "float64")
+    split = backends.load(backend_name)(fused.model, terms, "float64")
     for ours, expected in zip(split.terms_and_gradients(theta), fused.terms_and_gradients(theta), strict=True):
         np.testing.assert_allclose(ours, expected, rtol=1e-9, atol=1e-11 * np.abs(expected).max())
 
 
-def test_prediction_is_the_network(method, backend_name):
-    problem, backend, theta = build(smoke_spec(method, backend_name))
+def test_prediction_is_the_network(physics_on):
+    physics, backend_name = physics_on
+    problem, backend, theta = build(smoke_spec(physics, backend_name))
     points = np.random.default_rng(0).uniform(problem.lower, problem.upper, (10_000, problem.dimension))
     np.testing.assert_allclose(
         backend.predict(theta, points), network_value(backend.model, theta, points), rtol=1e-9, atol=1e-12
@@ -279,12 +317,12 @@ def test_prediction_is_the_network(method, backend_name):
 def test_points_lie_on_their_faces_and_fill_them():
     spec = smoke_spec(("heat-0.3", "pinn"), "jax")
     problem = spec.build_problem()
-    for piece in collocation_points(spec, problem):
-        equation, points = piece.equation, piece.points
+    for group in collocation_points(spec, problem):
+        equation, points = group.equation, group.points
         assert (points >= problem.lower).all() and (points <= problem.upper).all()
         for name, value in equation.where.items():
             assert (points[:, problem.coordinates.index(name)] == value).all()
-    strata = sample(problem.residual, "latin-hypercube", 64, np.random.default_rng(0))
+    strata = points_of(problem.residual, "latin-hypercube", 64, np.random.default_rng(0))
     scaled = (strata - problem.lower) / (problem.upper - problem.lower)
     assert (np.sort((scaled * 64).astype(int), axis=0) == np.arange(64)[:, None]).all()
 
@@ -306,7 +344,7 @@ def test_a_hard_constraint_leaves_only_the_residual():
     problem, backend, theta = build(spec)
     assert [term.name for term in backend.terms] == ["residual"]
     for equation in problem.equations[:-1]:
-        points = sample(equation, "grid", 7, np.random.default_rng(0))
+        points = points_of(equation, "grid", 7, np.random.default_rng(0))
         np.testing.assert_allclose(backend.predict(theta, points), equation.target(points), atol=1e-13)
 
 

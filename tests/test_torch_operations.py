@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from solvers.backends.torch import OPS
-from solvers.jets import Jet, Layout, Ops, channel_rows, coordinate_jet, layout_for
+from solvers.model.jets import Jet, Layout, Ops, channel_rows, coordinate_jet, layout_for
 
 LAYOUTS = [
     layout_for("xt", ["t", "xx"], {"t": 1.0, "xx": -1.0}),

@@ -1,88 +1,73 @@
-"""The runs of a pipeline: the configuration's axes, checked before any job starts, and their product."""
+"""The runs of a pipeline, those of a study, made anew or taken from the archive, and the places of its files."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from solvers import backends
-from solvers.archive import ARCHIVE, verify
-from solvers.configuration import Catalogue, ConfigurationError
-from solvers.fingerprint import fingerprint
-from solvers.provenance import spec_hash
-from solvers.record import read_run
-from solvers.run import run_folder
-from solvers.spec import RunSpec
-from solvers.strict_yaml import check_plain, read_value, read_yaml
+from solvers.configuration.axes import Axis
+from solvers.configuration.catalogue import Catalogue, ConfigurationError
+from solvers.configuration.spec import RunSpec
+from solvers.configuration.study import Study, read_config, study_of
+from solvers.plugins import unknown
+from solvers.runs.archive import ARCHIVE
+from solvers.runs.command import command_line
+from solvers.runs.finished import outdated
+from solvers.runs.place import DEPTH, Place
+from solvers.runs.provenance import identity_of
+from solvers.runs.rows import source_of
+from solvers.runs.sources import runs_of, today
+from workflow.analysis import register
 
-__all__ = ["Sweep"]
+__all__ = ["REPORTS", "Sweep"]
 
-SOURCE = "config/config.yaml or --config"
-KEYS = ("scale", "seeds", "backends", "numerics", "experiments", "methods", "runs", "gpu")
-RUNS = ("fresh", "archive")
-RUN_AXES = ("experiment", "method", "backend", "numerics", "seed")
-RESULTS = Path("results")
-MOST_SEEDS = 10_000
-LONGEST_SEED = 18
+RESULTS, REPORTS = Path("results"), Path("reports")
+LONGEST_SUFFIX = 120
 
 
 @dataclass(frozen=True)
 class Sweep:
-    """All runs of one configuration, made by the pipeline or taken from the archive, and where their results and
-    reports stand. ``gpu``: cards that a run takes."""
+    """All runs of one configuration."""
 
-    scale: str
+    study: Study
     specs: tuple[RunSpec, ...]
-    archived: bool = False
-    gpu: int = 0
+    from_archive: frozenset[Place]
+    """The places of those that are taken from the archive; the others are made."""
 
     @classmethod
     def from_config(
         cls, config: Mapping[str, Any], catalogue: Catalogue | None = None, files: Iterable[Path | str] = ()
     ) -> "Sweep":
-        """The sweep; :class:`ConfigurationError` names key, value and what is allowed.
-
-        ``files`` are those that Snakemake read ``config`` from: it lets pass what a strict reader refuses,
-        such as a key given twice.
-        """
-        for file in files:
-            read_yaml(Path(file), str(file))
-        check_plain(dict(config), SOURCE)
+        """The sweep of a configuration, see :func:`study_of`; :class:`ConfigurationError` names key, value and
+        what is allowed."""
         catalogue = catalogue or Catalogue()
-        for key in config:
-            if key not in KEYS:
-                raise ConfigurationError(SOURCE, key, config[key], f"unknown key; allowed: {', '.join(KEYS)}")
-        scale = _one("scale", config.get("scale", "quick"), catalogue.names("scales"))
-        archived = _one("runs", config.get("runs", "fresh"), RUNS) == "archive"
-        seeds = _seeds(config.get("seeds"), catalogue.scale(scale).seeds)
-        experiments = _experiments(catalogue, config.get("experiments", "all"))
-        gpu = _cards(config.get("gpu", 0))
-        chosen = {
-            "backends": _names("backends", config.get("backends", "all"), backends.names()),
-            "numerics": _names("numerics", config.get("numerics", "paper"), catalogue.names("numerics")),
-            "methods": _methods(catalogue, experiments, config.get("methods", "all")),
-        }
-        if archived:
-            chosen["seeds"] = None if config.get("seeds") is None else seeds
-            return cls(scale, tuple(_archived(experiments, chosen, scale)), archived=True)
-        return cls(scale, tuple(_specs(catalogue, experiments, chosen, scale, seeds)), gpu=gpu)
+        study = study_of(config, catalogue, files)
+        _check_names(study, catalogue)
+        runs = runs_of(study, catalogue)
+        places = frozenset(Place.of(spec) for spec, archived in runs if archived)
+        return cls(study, tuple(spec for spec, _ in runs), places)
 
     @classmethod
     def from_command_line(cls, catalogue: Catalogue, assignments: Iterable[str] = ()) -> "Sweep":
         """The sweep of ``config.yaml`` in the catalogue with ``key=value`` laid on, like ``--config``."""
-        file = catalogue.folder / "config.yaml"
-        config = read_yaml(file, str(file)) or {}
-        if not isinstance(config, dict):
-            raise ConfigurationError(str(file), "", None, "must be a mapping of keys to values")
-        given: dict[str, Any] = {}
-        for assignment in assignments:
-            key, equals, text = assignment.partition("=")
-            if not equals or key in given:
-                problem = "is given twice" if equals else "must read KEY=VALUE"
-                raise ConfigurationError("--config", key, None, problem)
-            given[key] = read_value(text, "--config", key)
-        return cls.from_config(config | given, catalogue)
+        return cls.from_config(read_config(catalogue, assignments), catalogue)
+
+    @property
+    def scale(self) -> str:
+        """The scale of all runs."""
+        return self.study.scale
+
+    @property
+    def archived(self) -> bool:
+        """Whether all runs are those of the archive."""
+        return len(self.from_archive) == len(self.specs)
+
+    @property
+    def axes(self) -> tuple[Axis, ...]:
+        """The study's axes."""
+        return self.study.axes
 
     @property
     def experiments(self) -> list[str]:
@@ -91,125 +76,110 @@ class Sweep:
 
     @property
     def name(self) -> str:
-        """Name of the folder of tables and figures: the scale, and whether the runs are archived ones."""
-        return f"{self.scale}-archive" if self.archived else self.scale
+        """``<study>/<scale>[-archive|-both][+key=value...]``: the folder of tables and figures within ``reports``.
+        What differs from the study's own selection is named, or its hash if that is too long, so that no selection
+        overwrites the report of another."""
+        chosen = "+".join(self.study.narrowed)
+        if len(chosen) > LONGEST_SUFFIX:
+            chosen = sha256(chosen.encode()).hexdigest()[:16]
+        source = "" if self.study.runs == "fresh" else f"-{self.study.runs}"
+        suffix = source + (f"+{chosen}" if chosen else "")
+        return f"{self.study.name}/{self.scale}{suffix}"
 
     def grouped(self, experiment: str) -> bool:
         """Whether a method of the experiment groups its residual by subdomains."""
-        return any(spec.groups for spec in self.specs if spec.experiment == experiment)
+        return any(spec.grouping for spec in self.specs if spec.experiment == experiment)
+
+    def tables(self) -> list[str]:
+        """Names of the tables that are made."""
+        return [table.name for table in register.TABLES if table.applies(self._shown())]
+
+    def figures_of(self, experiment: str) -> list[str]:
+        """Names of the figures drawn of an experiment's runs."""
+        return self._figures(register.RUNS, self._shown(self.grouped(experiment)))
+
+    def figures_of_points(self) -> list[str]:
+        """Names of the figures drawn of an experiment's rows of the summary, point by point."""
+        return self._figures(register.POINTS, self._shown())
+
+    def figures_of_summary(self) -> list[str]:
+        """Names of the figures drawn of the whole summary."""
+        return self._figures(register.SUMMARY, self._shown())
+
+    def _figures(self, source: str, shown: register.Shown) -> list[str]:
+        wanted = self.study.entry.figures
+        found = [figure for figure in register.FIGURES if figure.source == source and figure.applies(shown)]
+        return [name for f in found if wanted is None or f.name in wanted for name in f.names(shown)]
+
+    def _shown(self, grouped: bool = False) -> register.Shown:
+        return register.Shown(tuple(len(axis.values) for axis in self.axes), grouped, fresh=not self.archived)
 
     def folders(self, experiment: str | None = None) -> list[Path]:
         """Run directories, of one experiment or of all."""
-        root = ARCHIVE if self.archived else RESULTS
-        return [run_folder(s, root) for s in self.specs if experiment in (None, s.experiment)]
+        return [
+            place.folder(ARCHIVE if place in self.from_archive else RESULTS)
+            for place in self._by_place
+            if experiment in (None, place.experiment)
+        ]
 
-    def find(self, wildcards: Mapping[str, str]) -> RunSpec:
-        """The run that has these values of experiment, method, backend, numerics and seed."""
-        return self._by_axes[tuple(wildcards[axis] for axis in RUN_AXES)]
+    def made(self) -> list[RunSpec]:
+        """The runs that are made, not taken from the archive."""
+        return [spec for place, spec in self._by_place.items() if place not in self.from_archive]
+
+    def places(self) -> list[Path]:
+        """Directories of the runs that are made, relative to the root of the results."""
+        return [place.path for place in self._by_place if place not in self.from_archive]
+
+    def variants(self) -> list[str]:
+        """The folders of experiments within a scale: their names, marked at the points of axes."""
+        return list(dict.fromkeys(place.wildcards["experiment"] for place in self._by_place))
+
+    def find(self, place: Path | str) -> RunSpec:
+        """The run whose directory is ``place``, relative to the root of the results."""
+        return self._by_place[Place.parse(place)]
 
     @cached_property
-    def _by_axes(self) -> dict[tuple[str, ...], RunSpec]:
-        return {tuple(str(getattr(spec, axis)) for axis in RUN_AXES): spec for spec in self.specs}
+    def _by_place(self) -> dict[Place, RunSpec]:
+        return {Place.of(spec): spec for spec in self.specs}
 
-    def identity(self, wildcards: Mapping[str, str]) -> str:
+    def identity(self, place: Path | str) -> dict[str, str]:
         """Specification and code of a run: when this changes, the run is made again."""
-        spec = self.find(wildcards)
-        return f"spec {spec_hash(spec)}, code {fingerprint(spec.plugins())}"
+        return identity_of(self.find(place))
+
+    def wanted(self, folder: Path) -> RunSpec | None:
+        """The specification that the run in ``folder``, wherever its results stand, has to have today; that of an
+        archived one is the catalogue's, ``None`` if there is none any more."""
+        spec = self.find(Path(*folder.parts[-DEPTH:]))
+        if source_of(folder) == "fresh":
+            return spec
+        return today(spec, Catalogue())
+
+    def outdated(self, place: Path | str, root: Path = RESULTS) -> bool:
+        """Whether below ``root`` there is a run in this place that is not of its specification and this code."""
+        return outdated(self.find(place), root / place)
+
+    def command(self, place: Path | str) -> str:
+        """The command that makes a run."""
+        return command_line(self.find(place))
 
 
-def _specs(
-    catalogue: Catalogue,
-    experiments: Sequence[str],
-    chosen: Mapping[str, Any],
-    scale: str,
-    seeds: Sequence[int],
-) -> Iterator[RunSpec]:
-    """The product of the axes. Backends and seeds change nothing else, so each method is resolved once."""
-    for experiment in experiments:
-        for method in catalogue.experiment(experiment).methods:
-            if method not in chosen["methods"]:
-                continue
-            for numerics in chosen["numerics"]:
-                spec = catalogue.resolve(experiment, method, chosen["backends"][0], numerics, scale, seeds[0])
-                for backend in chosen["backends"]:
-                    for seed in seeds:
-                        yield spec.model_copy(update={"backend": backend, "seed": seed})
+def _check_names(study: Study, catalogue: Catalogue) -> None:
+    """An axis is a column of tables beside those that every table has; figures are those of the register."""
+    source, known = catalogue.source("studies", study.name), [figure.name for figure in register.FIGURES]
+    for i, axis in enumerate(study.axes):
+        if axis.name in register.COLUMNS:
+            raise ConfigurationError(source, f"axes.{i}.name", axis.name, "is a column of all tables already")
+    for i, name in enumerate(study.entry.figures or ()):
+        if name not in known:
+            raise ConfigurationError(source, f"figures.{i}", name, unknown("name", name, known))
 
 
-def _archived(experiments: Sequence[str], chosen: Mapping[str, Any], scale: str) -> Iterator[RunSpec]:
-    """The archived runs that have the axes chosen, experiment by experiment, whole as they were archived."""
-    found = 0
-    for experiment in experiments:
-        for path in sorted((ARCHIVE / scale / experiment).glob("*/*/*/*/run.json")):
-            verify(path.parent)
-            spec = read_run(path.parent).spec
-            wanted = {
-                "backends": spec.backend,
-                "numerics": spec.numerics,
-                "methods": spec.method,
-                "seeds": spec.seed,
-            }
-            if all(chosen[key] is None or value in chosen[key] for key, value in wanted.items()):
-                found += 1
-                yield spec
-    if not found:
-        problem = f"no archived run of scale {scale} has the axes chosen; see {ARCHIVE}"
-        raise ConfigurationError(SOURCE, "runs", "archive", problem)
+def main(assignments: list[str]) -> None:
+    """Print the folder of the reports of a configuration."""
+    print(REPORTS / Sweep.from_command_line(Catalogue(), assignments).name)
 
 
-def _experiments(catalogue: Catalogue, value: Any) -> list[str]:
-    """Experiments by name; ``all`` are those of the paper."""
-    names = catalogue.names("experiments")
-    if value == "all" and (paper := [name for name in names if catalogue.experiment(name).in_paper]):
-        return paper
-    return _names("experiments", None if value == "all" else value, names)
+if __name__ == "__main__":
+    import sys
 
-
-def _methods(catalogue: Catalogue, experiments: Sequence[str], value: Any) -> list[str]:
-    known = dict.fromkeys(m for name in experiments for m in catalogue.experiment(name).methods)
-    return _names("methods", value, list(known))
-
-
-def _one(key: str, value: Any, allowed: Sequence[str]) -> str:
-    if value not in allowed:
-        hint = "; YAML reads on, off, yes and no as true and false" if isinstance(value, bool) else ""
-        listed = ", ".join(allowed) or "none"
-        raise ConfigurationError(SOURCE, key, value, f"unknown name; allowed: {listed}{hint}")
-    return value
-
-
-def _names(key: str, value: Any, allowed: Sequence[str]) -> list[str]:
-    """Names from ``all``, ``a``, ``a,b`` or a list; each once, in the order given."""
-    if value == "all" and allowed:
-        return list(allowed)
-    names = value.split(",") if isinstance(value, str) else value
-    if not isinstance(names, list) or not names:
-        raise ConfigurationError(SOURCE, key, value, f"must be all or names of: {', '.join(allowed)}")
-    found = [_one(key, name.strip() if isinstance(name, str) else name, ["all", *allowed]) for name in names]
-    if len(set(found)) != len(found) or "all" in found:
-        raise ConfigurationError(SOURCE, key, value, "names each thing once, or is just all")
-    return found
-
-
-def _seeds(value: Any, default: int) -> list[int]:
-    """Seeds from a count, a list, or ``None`` for the scale's count.
-
-    Snakemake hands over the numbers of ``seeds=[0,7]`` as texts.
-    """
-    value = default if value is None else value
-    if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= MOST_SEEDS:
-        return list(range(value))
-    texts = [str(seed) for seed in value] if isinstance(value, list) else []
-    seeds = [int(text) for text in texts if text.isdecimal() and len(text) <= LONGEST_SEED]
-    if seeds and len(seeds) == len(texts) == len(set(seeds)):
-        return seeds
-    problem = (
-        f"must be a count of at least 1 (and at most {MOST_SEEDS}), or a list of different seeds such as [0,7]"
-    )
-    raise ConfigurationError(SOURCE, "seeds", value, problem)
-
-
-def _cards(value: Any) -> int:
-    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
-        return value
-    raise ConfigurationError(SOURCE, "gpu", value, "must be how many cards a run takes: 0, 1, 2, ...")
+    main(sys.argv[1:])

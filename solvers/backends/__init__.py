@@ -1,9 +1,9 @@
 """Backends: one file each, found by name; neither imports the other."""
 
-from problems.plugins import load_plugin, plugin_names
-from solvers.backends.base import AdamOptions, Backend, Evaluation, LbfgsOptions, LbfgsStep, Trace
+from solvers.backends.base import Backend
+from solvers.plugins import load_plugin, plugin_names
 
-__all__ = ["AdamOptions", "Backend", "Evaluation", "LbfgsOptions", "LbfgsStep", "Trace", "load", "names"]
+__all__ = ["Backend", "load", "names"]
 
 
 def names() -> list[str]:

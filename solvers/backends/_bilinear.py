@@ -8,7 +8,7 @@ import torch
 from torch.autograd.function import once_differentiable
 
 from solvers.backends._tanh_layer import plus_product
-from solvers.jets import Products
+from solvers.model.jets import Products
 
 __all__ = ["bilinear"]
 
@@ -18,7 +18,7 @@ Tensor = torch.Tensor
 def bilinear(
     products: Products, one: Sequence[Tensor], other: Sequence[Tensor], plus: Sequence[Tensor] | None
 ) -> list[Tensor]:
-    """As :func:`solvers.jets.bilinear`."""
+    """As :func:`solvers.model.jets.bilinear`."""
     return list(_Bilinear.apply(products, len(one), len(other), *one, *other, *(plus or ())))
 
 

@@ -4,7 +4,7 @@ import hashlib
 import platform
 from pathlib import Path
 
-from solvers.fingerprint import ROOT
+from solvers.paths import ROOT
 
 __all__ = ["cache_folder"]
 

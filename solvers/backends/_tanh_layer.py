@@ -1,5 +1,5 @@
 """The tanh layer of jets in torch, one operation with its derivative by hand: an evaluation takes a sixth less
-time than with autograd's, which keeps and walks every intermediate product of :meth:`solvers.jets.Jet.tanh`.
+time than with autograd's, which keeps and walks every intermediate product of :meth:`solvers.model.jets.Jet.tanh`.
 
 On a CPU the function itself is NumPy's, on the tensor's own memory: torch 2.13 takes 13 (float32) and 5 (float64)
 times as long for it with AVX-512, a seventh of a whole evaluation, and both are right to the last bit but one.
@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch.autograd.function import once_differentiable
 
-from solvers.jets import Layout
+from solvers.model.jets import Layout
 
 __all__ = ["plus_product", "tanh_layer"]
 
@@ -30,7 +30,7 @@ def tanh_layer(
 
 class _TanhLayer(torch.autograd.Function):
     """With z = x W + b, y = tanh z, s = 1 - y^2 and q_k = sum_ij a_ij z_i z_j, channel k is D_k y = s t_k,
-    t_k = z_k - 2 y q_k (see :mod:`solvers.jets`). Reverse mode follows the same lines backwards.
+    t_k = z_k - 2 y q_k (see :mod:`solvers.model.jets`). Reverse mode follows the same lines backwards.
 
     Inside, a point is a column: the products of (h, h) by (h, n) are up to a quarter faster than those of (n, h)
     by (h, h). The results are views of that memory, so that the next layer finds it as it needs it.
@@ -56,7 +56,9 @@ class _TanhLayer(torch.autograd.Function):
     @once_differentiable
     def backward(context: Any, *down: Tensor | None) -> tuple[Tensor | None, ...]:
         weight, columns = context.of_layer
-        down_z = _through_tanh(context.layout, *context.of_tanh, [d if d is None else d.t() for d in down])
+        columns_down = [d if d is None else d.t() for d in down]
+        y, slope, parts, forms, inner = context.of_tanh
+        down_z = _through_tanh(context.layout, y, slope, parts, forms, inner, columns_down)
         by_weight, by_inputs = None, []
         for each, by, needed in zip(columns, down_z, context.needs_input_grad[3:], strict=True):
             if by is not None and by.shape[1] > each.shape[1]:  # a channel that is the same at every point

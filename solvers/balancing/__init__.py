@@ -1,7 +1,7 @@
 """Balancing: how the term values become one objective, one file a rule."""
 
-from problems.plugins import load_plugin, plugin_names
 from solvers.balancing.base import Balancing
+from solvers.plugins import load_plugin, plugin_names
 
 __all__ = ["Balancing", "load", "names"]
 

@@ -1,30 +1,27 @@
-"""The plain sum of the terms: the loss of the standard PINN."""
+"""The sum of the terms: the loss of the standard PINN, or with weights chosen beforehand."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
-from solvers.balancing.base import Balancing
+from solvers.balancing.base import Balancing, State, term_weights
 
 __all__ = ["Sum"]
 
 
 @dataclass(frozen=True)
 class Sum(Balancing):
-    """L = sum_i L_i."""
+    """L = sum_i lambda_i L_i. All lambda_i are 1, but for the ``weights`` given by term or, called ``supervised``,
+    to all initial and boundary terms; a rule that changes them starts there."""
 
-    __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
+    weights: dict[str, float] = field(default_factory=dict)
 
-    def coefficients(
-        self, terms: Mapping[str, int], exponents: Mapping[str, float], rng: np.random.Generator
-    ) -> np.ndarray:
-        """A one for each term; a sum has no exponents."""
-        if exponents:
-            raise ValueError(f"this balancing takes no exponents, got {dict(exponents)}")
-        return np.ones(len(terms))
+    def init(self, terms: Mapping[str, int], rng: np.random.Generator) -> State:
+        """The weights (k,)."""
+        return {"weights": term_weights(self.weights, list(terms))}
 
-    def combine(self, values: Any, coefficients: Any) -> tuple[Any, Any]:
-        """The sum, each term times its coefficient, and these as the weights."""
-        return (coefficients * values).sum(), coefficients
+    def combine(self, values: Any, state: State, xp: Any) -> tuple[Any, Any]:
+        """The sum, each term times its weight, and the weights."""
+        return (state["weights"] * values).sum(), state["weights"]

@@ -1,9 +1,9 @@
-"""Optimizer stages, one file each."""
+"""Optimizers, one file each."""
 
-from problems.plugins import load_plugin, plugin_names
-from solvers.optimizers.base import Job, Midway, Optimizer, Outcome, StopReason
+from solvers.optimizers.base import FirstOrder, Foreign, Iterative, Optimizer, Outcome, StopReason
+from solvers.plugins import load_plugin, plugin_names
 
-__all__ = ["Job", "Midway", "Optimizer", "Outcome", "StopReason", "load", "names"]
+__all__ = ["FirstOrder", "Foreign", "Iterative", "Optimizer", "Outcome", "StopReason", "load", "names"]
 
 
 def names() -> list[str]:

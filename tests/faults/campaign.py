@@ -1,4 +1,5 @@
 """SIGKILL at random moments to runs, to their supervisors and to Snakemake: is anything lost or different then?
+Beside random moments there are chosen ones: the first second of a run, and while a finished run is replaced.
 
 The pipeline runs twice in two copies of the project, once undisturbed. In the other, one process after the
 other is killed, and Snakemake started again whenever it has ended, until all results exist and enough kills were
@@ -11,6 +12,7 @@ import contextlib
 import json
 import os
 import random
+import shlex
 import shutil
 import signal
 import subprocess
@@ -26,15 +28,48 @@ import numpy as np
 import psutil
 from safetensors.numpy import load_file
 
-from solvers.checkpoint import FOLDER
-from solvers.record import RecordError, check_files, read_fields, read_history, read_run
-from solvers.supervisor import RESTARTS
+from solvers.configuration.catalogue import Catalogue
+from solvers.runs.command import command_line
+from solvers.runs.contents import check_run
+from solvers.runs.files import folder_beside
+from solvers.runs.record import RecordError, check_files, read_fields, read_history, read_run
+from solvers.runs.supervisor import RESTARTS
 from tests.conftest import ROOT, copy_project
+from workflow.sweep import Sweep
 
 __all__ = ["Campaign", "Outcome", "compare", "main"]
 
 KINDS = ("run", "supervisor", "snakemake")
-PATIENCE = 900.0
+EARLY = """
+import os, signal, threading, time
+def kill():
+    time.sleep({0})
+    os.kill(os.getpid(), signal.SIGKILL)
+threading.Thread(target=kill, daemon=True).start()
+from solvers.cli import main
+main()
+"""
+"""A run that is killed within its first second."""
+SWITCHING = """
+import os, pathlib, shutil, signal
+from solvers.runs import files, record
+left = int({0} * 7) + 1
+def dying(step):
+    def stepped(*arguments, **options):
+        global left
+        if ".checkpoint/new" in str(arguments):
+            left -= 1
+            if left == 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+        return step(*arguments, **options)
+    return stepped
+for module, name in ((os, "replace"), (pathlib.Path, "rename"), (files, "_exchange"), (shutil, "rmtree")):
+    setattr(module, name, dying(getattr(module, name)))
+from solvers.cli import main
+main()
+"""
+"""A run that is killed before one of the seven steps by which it takes the place of another."""
+PATIENCE = 3600.0
 
 
 @dataclass
@@ -64,7 +99,8 @@ class Outcome:
 
 @dataclass
 class Campaign:
-    """A pipeline's configuration, how many kills, and the seed of their moments."""
+    """A pipeline's configuration, how many kills at random moments, how many in the first second of a run and how
+    many while a finished run is replaced, and the seed of all these moments."""
 
     config: list[str]
     kills: int
@@ -73,6 +109,8 @@ class Campaign:
     checkpoint_interval: float = 0.5
     shortest_pause: float = 1.0
     longest_pause: float = 8.0
+    early: int = 0
+    switching: int = 0
 
     def run(self, root: Path) -> Outcome:
         """Both pipelines below ``root``, and the comparison."""
@@ -91,9 +129,36 @@ class Campaign:
             self._disturbed(trees[1], draw, outcome)
             compare(trees[0] / "results", trees[1] / "results", outcome)
             if outcome.kills.total() >= self.kills:
-                return outcome
+                break
             for name in ("results", "reports"):  # Snakemake makes nothing anew for a table that is there
                 shutil.rmtree(trees[1] / name)
+
+        if self.early or self.switching:
+            self._chosen(trees[1], draw, outcome)
+            compare(trees[0] / "results", trees[1] / "results", outcome)
+        return outcome
+
+    def _chosen(self, tree: Path, draw: random.Random, outcome: Outcome) -> None:
+        """Train finished runs anew and kill at chosen moments. A run must be whole after each kill: the old one
+        or, behind the switch, the new one."""
+        environment = os.environ | {"PYTHONPATH": str(tree)}
+        records = sorted((tree / "results").glob("*/*/*/*/*/*/run.json"))
+        moments = [("first second", EARLY)] * self.early + [("switch", SWITCHING)] * self.switching
+        for kind, code in moments:
+            folder = draw.choice(records).parent
+            command = [*shlex.split(command_line(read_run(folder).spec)), "--quiet"]
+            killed = [sys.executable, "-c", code.format(draw.random()), *command[3:], "--force"]
+            done = subprocess.run(killed, cwd=tree, env=environment, capture_output=True, text=True)
+            outcome.kills[kind] += done.returncode == -signal.SIGKILL
+            try:
+                check_run(folder)
+            except RecordError as error:
+                outcome.lost.append(f"{kind}: {error}")
+            if draw.random() < 0.5:  # the next one finds what this one has left, or it is finished first
+                subprocess.run(command, cwd=tree, env=environment, capture_output=True, check=True)
+        for path in records:
+            command = shlex.split(command_line(read_run(path.parent).spec))
+            subprocess.run(command, cwd=tree, env=environment, capture_output=True, check=True)
 
     def _snakemake(self, tree: Path) -> subprocess.Popen:
         environment = os.environ | {
@@ -101,16 +166,12 @@ class Campaign:
             "JAX_COMPILATION_CACHE_DIR": str(ROOT / ".cache/jax-tests"),
         }
         # The summary needs every run, and nothing that takes long beside them.
-        target = f"reports/{self._scale}/summary.csv"
+        target = f"reports/{Sweep.from_command_line(Catalogue(), self.config).name}/summary.csv"
         command = ["snakemake", "--cores", str(self.cores), target, "--config", *self.config]
         with (tree / "snakemake.log").open("w") as log:
             return subprocess.Popen(
                 command, cwd=tree, env=environment, stdout=log, stderr=log, start_new_session=True, text=True
             )
-
-    @property
-    def _scale(self) -> str:
-        return next(text.removeprefix("scale=") for text in self.config if text.startswith("scale="))
 
     def _disturbed(self, tree: Path, draw: random.Random, outcome: Outcome) -> None:
         """Start the pipeline and kill, until it ends well."""
@@ -181,7 +242,8 @@ def _undone(process: psutil.Process, tree: Path) -> float:
         return words[words.index(f"--{name}") + 1]
 
     folder = tree / "results" / option("scale") / words[place + 1] / words[place + 2]
-    state = folder / option("backend") / option("numerics") / option("seed") / FOLDER / "state.safetensors"
+    made = folder / option("backend") / option("numerics") / option("seed")
+    state = folder_beside(made) / "state.safetensors"
     saved = state.stat().st_mtime if state.exists() else 0.0
     return time.time() - max(saved, process.create_time())
 
@@ -230,12 +292,22 @@ def main(arguments: list[str] | None = None) -> int:
     """Run a campaign; 1 if a result was lost or is different."""
     parser = argparse.ArgumentParser(prog="python -m tests.faults.campaign", description=__doc__)
     parser.add_argument("--kills", type=int, default=50)
+    parser.add_argument("--early", type=int, default=0, help="kills in the first second of a run (default: 0)")
+    parser.add_argument("--switching", type=int, default=0, help="kills while a run is replaced (default: 0)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--cores", type=int, default=2)
     parser.add_argument("--checkpoint-interval", type=float, default=0.5)
     parser.add_argument("config", nargs="*", default=["scale=smoke", "seeds=1"], help="of the pipeline, key=value")
     options = parser.parse_args(arguments)
-    campaign = Campaign(options.config, options.kills, options.seed, options.cores, options.checkpoint_interval)
+    campaign = Campaign(
+        options.config,
+        options.kills,
+        options.seed,
+        options.cores,
+        options.checkpoint_interval,
+        early=options.early,
+        switching=options.switching,
+    )
     with tempfile.TemporaryDirectory(prefix="faults-") as root:
         outcome = campaign.run(Path(root))
     print(outcome, *outcome.lost, *outcome.different, sep="\n")

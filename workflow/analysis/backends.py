@@ -1,21 +1,46 @@
 """Backends beside each other, from the same start: do they differ by more than rounding and its chaos?"""
 
+from enum import StrEnum
 from itertools import combinations
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from solvers.configuration import Catalogue
-from solvers.record import read_history
+from solvers.configuration.catalogue import Catalogue
+from solvers.runs.checked import checked_record
+from solvers.runs.record import read_history
 from workflow.analysis.statistics import Paired, median, paired
-from workflow.analysis.summary import errors, table_of
+from workflow.analysis.summary import contended, errors, table_of, wall_per_cpu
 
-__all__ = ["PARTED", "backends", "difference", "parting", "relative_differences"]
+__all__ = [
+    "TOLERANCES",
+    "Difference",
+    "backends",
+    "backends_overall",
+    "differs",
+    "first_difference",
+    "relative_differences",
+]
 
-PARTED = (1e-3, 1e-1)
-"""Relative differences of the objective above which two trajectories are said to have parted."""
-CHAOS = "no difference beyond rounding chaos"
+TOLERANCES = (1e-3, 1e-1)
+"""Relative differences of the objective from which on two trajectories are said to differ."""
+
+
+class Difference(StrEnum):
+    """What pairs of runs on two backends show of a systematic difference."""
+
+    NONE = "no-difference"
+    ERROR = "error-differs"
+    EVALUATIONS = "evaluations-differ"
+    BOTH = "error-and-evaluations-differ"
+    FINISHED = "finished-differ"
+    NONE_FINISHED = "none-finished"
+    ONE_SEED = "one-seed"
+    OTHER_SEEDS = "other-seeds-finished"
+
+
+DIFFERENT = (Difference.ERROR, Difference.EVALUATIONS, Difference.BOTH, Difference.FINISHED)
 
 
 def relative_differences(first: pd.DataFrame, second: pd.DataFrame) -> pd.DataFrame:
@@ -30,44 +55,38 @@ def relative_differences(first: pd.DataFrame, second: pd.DataFrame) -> pd.DataFr
     return pd.DataFrame({"iteration": both.iteration, "difference": difference, "same stage": same})
 
 
-def parting(first: pd.DataFrame, second: pd.DataFrame, tolerance: float) -> float:
+def first_difference(first: pd.DataFrame, second: pd.DataFrame, tolerance: float) -> float:
     """The first iteration, recorded in both histories, at which two runs are in different stages or their
     objectives differ by more than ``tolerance`` of the larger; missing if there is none.
 
-    If all that both recorded agrees but one run went on, they part at the end of the other. Without a history
-    there is no parting.
+    If all that both recorded agrees but one run went on, they differ from the end of the other. Without a history
+    there is no difference.
     """
     if first.empty or second.empty:
         return np.nan
     both = relative_differences(first, second)
-    parted = both[(both.difference > tolerance) | ~both["same stage"]]
-    if len(parted):
-        return float(parted.iteration.iloc[0])
+    apart = both[(both.difference > tolerance) | ~both["same stage"]]
+    if len(apart):
+        return float(apart.iteration.iloc[0])
     ends = [history.iteration.max() for history in (first, second)]
     return float(min(ends)) if ends[0] != ends[1] else np.nan
 
 
-def difference(name: str, found: Paired, spread: float) -> str:
-    """What pairs of runs show of a systematic difference in ``name``; empty if nothing.
-
-    Nothing: the interval of the logarithm of the ratio holds 0, as it must for two draws from the same chaos.
-    Otherwise the difference is called small if the ratio is within ``spread``, the ratio of the largest to the
-    smallest value over the seeds of one backend.
-    """
-    if np.isnan(found.low) or found.low <= 1 <= found.high:
-        return ""
-    size = max(found.ratio, 1 / found.ratio)
-    within = " (inside the spread of the seeds)" if size <= spread else ""
-    return f"{name} x{found.ratio:.3g}{within}"
+def differs(found: Paired) -> bool:
+    """Whether pairs of runs show a systematic difference: not if the interval of the logarithm of the ratio holds
+    0, as it must for two draws from the same chaos."""
+    return not (np.isnan(found.low) or found.low <= 1 <= found.high)
 
 
 def backends(summary: pd.DataFrame, catalogue: Catalogue) -> pd.DataFrame:
-    """Two backends on the same method, numerics and seeds, from equal points and weights: b / a of the relative
-    L2 error and of the evaluations (geometric mean over the seeds, 95 % t interval), the iteration at which the
-    objectives part, and medians of the costs of each. The verdict: no difference beyond rounding chaos, if the
-    same number of runs finished and both intervals hold 1; else what differs, and whether it is inside the
-    spread that the seeds have in one backend. Few seeds give wide intervals: a difference smaller than the
-    interval stays unseen. Time and memory are shown, not judged."""
+    """Two backends on the same method, numerics and seeds, from equal points and weights: b / a of the relative L2
+    error and of the evaluations (geometric mean over the seeds, 95 % t interval), the iteration from which the
+    objectives differ, and medians of the costs of each. The verdict: no difference beyond rounding chaos, if
+    the same number of runs finished and both intervals hold 1; else what differs. A difference is small if it
+    is inside the spread: the largest over the smallest value that the seeds have in one backend. Few seeds give
+    wide intervals: a difference smaller than the interval stays unseen. Time and memory are shown, not judged:
+    CPU time, since wall time also holds the waits for other runs on the same core (contended: more than 1.1
+    wall seconds for a CPU second). On a GPU it is the wall time that counts."""
     rows = []
     for axes, runs in summary.groupby(["experiment", "method", "numerics"], sort=False):
         by_backend = {name: part.set_index("seed") for name, part in runs.groupby("backend", sort=False)}
@@ -83,12 +102,47 @@ def backends(summary: pd.DataFrame, catalogue: Catalogue) -> pd.DataFrame:
     )
 
 
+def backends_overall(summary: pd.DataFrame, catalogue: Catalogue) -> pd.DataFrame:
+    """Two backends over all methods that both were run with, numerics by numerics: of the relative L2 error, of
+    the evaluations and of the CPU milliseconds of an evaluation the ratio b / a. It is the geometric mean over the
+    rows (a method of an experiment, whose own ratio is that over its seeds) with the 95 % t interval over these
+    rows, which takes them for a sample of all problems. Rows that differ: those of several seeds, by more than the
+    chaos of rounding. Rows in which a run did not finish have no ratio of errors, and are counted. Start-up,
+    compilation and peak memory: medians over the rows."""
+    rows = []
+    single = backends(summary, catalogue)
+    for (numerics, a, b), own in single.groupby(["numerics", "a", "b"], sort=False) if "a" in single else ():
+        differ, judged = own.verdict.isin(DIFFERENT), own.verdict.isin([Difference.NONE, *DIFFERENT])
+        spent = {side: own[f"CPU ms per evaluation, {side}"] for side in ("a", "b")}
+        rows.append(
+            {"numerics": numerics, "a": a, "b": b, "rows": len(own), "pairs of runs": int(own.seeds.sum())}
+            | {"rows of several seeds": int(judged.sum()), "rows that differ": int(differ.sum())}
+            | {"rows without a ratio": int(own["error b / a"].isna().sum())}
+            | _over_rows("error", own["error b / a"])
+            | _over_rows("evaluations", own["evaluations b / a"])
+            | _over_rows("CPU ms per evaluation", spent["b"] / spent["a"])
+            | {
+                f"{name}, {side}": own[f"{name}, {side}"].median()
+                for name in ("start-up seconds", "compile seconds", "peak memory MiB")
+                for side in ("a", "b")
+            }
+        )
+    return table_of(rows, "nothing to compare: no method and seed was run on two backends")
+
+
+def _over_rows(name: str, ratios: pd.Series) -> dict[str, float]:
+    """The geometric mean of the known ratios with its interval, the smallest and the largest."""
+    known = ratios[np.isfinite(ratios)]
+    found = paired(np.ones(len(known)), known)
+    return {f"{name} b / a": found.ratio, f"{name} low": found.low, f"{name} high": found.high} | {
+        f"{name} {which}": getattr(known, which)() if len(known) else np.nan for which in ("min", "max")
+    }
+
+
 def _compared(a: pd.DataFrame, b: pd.DataFrame) -> dict[str, object]:
     error = paired(errors(a), errors(b))
     evaluations = paired(_evaluations(a), _evaluations(b))
-    histories = [
-        (read_history(Path(one)), read_history(Path(other))) for one, other in zip(a.folder, b.folder, strict=True)
-    ]
+    histories = [(_history(one), _history(other)) for one, other in zip(a.folder, b.folder, strict=True)]
     return (
         {
             "seeds": len(a),
@@ -96,18 +150,26 @@ def _compared(a: pd.DataFrame, b: pd.DataFrame) -> dict[str, object]:
             "error b / a": error.ratio,
             "error low": error.low,
             "error high": error.high,
+            "error spread": _spread(errors(a), errors(b)),
             "evaluations b / a": evaluations.ratio,
             "evaluations low": evaluations.low,
             "evaluations high": evaluations.high,
+            "evaluations spread": _spread(_evaluations(a), _evaluations(b)),
         }
         | {
-            f"parted by {tolerance:g} at iteration": _median_known(
-                [parting(one, other, tolerance) for one, other in histories]
+            f"differ by {tolerance:g} from iteration": _median_known(
+                [first_difference(one, other, tolerance) for one, other in histories]
             )
-            for tolerance in PARTED
+            for tolerance in TOLERANCES
         }
         | {f"{name}, {side}": value for side, runs in (("a", a), ("b", b)) for name, value in _costs(runs).items()}
     )
+
+
+def _history(folder: str) -> pd.DataFrame:
+    """The history of a run whose files are as they were written."""
+    checked_record(Path(folder))
+    return read_history(Path(folder))
 
 
 def _evaluations(runs: pd.DataFrame) -> pd.Series:
@@ -116,7 +178,7 @@ def _evaluations(runs: pd.DataFrame) -> pd.Series:
 
 
 def _median_known(values: list[float]) -> float:
-    """The median, trajectories that never part last; missing if it is one of those."""
+    """The median, trajectories that never differ last; missing if it is one of those."""
     middle = median(values)
     return middle if np.isfinite(middle) else np.nan
 
@@ -127,31 +189,31 @@ def _costs(runs: pd.DataFrame) -> dict[str, float]:
         "median error": median(errors(runs)),
         "iterations": median(runs.iterations),
         "evaluations": median(runs.function_evaluations),
-        "ms per evaluation": 1e3 * median(runs.training_seconds / runs.function_evaluations),
+        "CPU ms per evaluation": 1e3 * median(runs.cpu_seconds / runs.function_evaluations),
+        "wall / CPU": median(wall_per_cpu(runs)),
+        "contended runs": int(contended(runs).sum()),
         "compile seconds": median(runs.compile_seconds),
         "start-up seconds": median(runs.startup_seconds),
         "peak memory MiB": median(runs.peak_memory_mib),
     }
 
 
-def _verdict(a: pd.DataFrame, b: pd.DataFrame, error: Paired, evaluations: Paired) -> str:
+def _verdict(a: pd.DataFrame, b: pd.DataFrame, error: Paired, evaluations: Paired) -> Difference:
     finished = [int((runs.status == "finished").sum()) for runs in (a, b)]
     if finished[0] != finished[1]:
-        return f"differs: {finished[0]} of {len(a)} finished with a, {finished[1]} with b"
+        return Difference.FINISHED
     if not finished[0]:
-        return "cannot tell: no run finished"
+        return Difference.NONE_FINISHED
     if len(a) == 1:
-        return "cannot tell: one seed"
+        return Difference.ONE_SEED
     if np.isnan(error.ratio):
-        return "cannot tell: not the same seeds finished"
-    found = [
-        difference("error", error, _spread(errors(a), errors(b))),
-        difference("evaluations", evaluations, _spread(_evaluations(a), _evaluations(b))),
-    ]
-    shown = "; ".join(text for text in found if text)
-    return f"differs: {shown}" if shown else CHAOS
+        return Difference.OTHER_SEEDS
+    if differs(error):
+        return Difference.BOTH if differs(evaluations) else Difference.ERROR
+    return Difference.EVALUATIONS if differs(evaluations) else Difference.NONE
 
 
 def _spread(*values: pd.Series | np.ndarray) -> float:
     """The larger of the backends' ratios of largest to smallest value over the seeds."""
-    return max(float(np.max(one) / np.min(one)) for one in values)
+    with np.errstate(invalid="ignore", divide="ignore"):  # those that failed are infinite
+        return max(float(np.max(one) / np.min(one)) for one in values)

@@ -1,19 +1,29 @@
 """Numerics beside each other: what is the method's, and what the stop rule's or the precision's."""
 
-from collections import Counter
+from enum import StrEnum
 from itertools import combinations
 
 import numpy as np
 import pandas as pd
 
-from solvers.configuration import Catalogue
+from solvers.configuration.catalogue import Catalogue
 from workflow.analysis.statistics import median
 from workflow.analysis.summary import errors, split, table_of
+from workflow.analysis.tables import reasons
 from workflow.manifest import read_manifest
 
-__all__ = ["conclusions", "lbfgs_stages", "numerics"]
+__all__ = ["Conclusion", "conclusions", "lbfgs_stages", "numerics"]
 
 KEY = ["experiment", "method", "backend"]
+
+
+class Conclusion(StrEnum):
+    """With which numerics the paper's order of two methods holds."""
+
+    ALL = "holds-with-all"
+    SOME = "holds-with-some"
+    NONE = "holds-with-none"
+    ONE_NUMERICS = "one-numerics"
 
 
 def only_one(summary: pd.DataFrame) -> pd.DataFrame | None:
@@ -53,12 +63,11 @@ def numerics(summary: pd.DataFrame, catalogue: Catalogue) -> pd.DataFrame:
     for (*key, name), runs in summary.groupby([*KEY, "numerics"], sort=False):
         for level, stages in lbfgs_stages(runs).groupby("level"):
             row = rows.setdefault((*key, level), dict(zip([*KEY, "level"], (*key, level), strict=True)))
-            reasons = Counter(stages.reason)
             row |= {
                 f"{name}: runs": len(stages),
                 f"{name}: iterations": median(stages.iterations),
                 f"{name}: evaluations": median(stages.evaluations),
-                f"{name}: stopped because (runs)": ", ".join(f"{why} ({n})" for why, n in reasons.items()),
+                **{f"{name}: {column}": text for column, text in reasons(stages.reason).items()},
                 f"{name}: final error": median(errors(runs)),
             }
     return table_of(rows.values(), "nothing to compare: no run has an L-BFGS stage")
@@ -100,13 +109,11 @@ def _ratio(runs: pd.DataFrame, a: str, b: str) -> float:
     return 1.0 if ours[0] == ours[1] else ours[1] / ours[0]
 
 
-def _conclusion(ratios: dict[str, float]) -> str:
-    known = {name: ratio for name, ratio in ratios.items() if not np.isnan(ratio)}
-    holds = [name for name, ratio in known.items() if ratio > 1]
+def _conclusion(ratios: dict[str, float]) -> Conclusion:
+    known = [ratio for ratio in ratios.values() if not np.isnan(ratio)]
     if len(known) < 2:
-        return f"cannot tell: compared with {', '.join(known)} only"
-    if len(holds) == len(known):
-        return "holds with all numerics: the methods'"
-    if holds:
-        return f"holds with {', '.join(holds)} only: the stop rule's or the precision's"
-    return "does not hold"
+        return Conclusion.ONE_NUMERICS
+    holds = [ratio > 1 for ratio in known]
+    if all(holds):
+        return Conclusion.ALL
+    return Conclusion.SOME if any(holds) else Conclusion.NONE

@@ -1,6 +1,6 @@
 """Figures of costs: times to targets, trajectories of both backends from one start, performance profiles."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -8,25 +8,27 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 
-from workflow.analysis.backends import PARTED, parting, relative_differences
-from workflow.analysis.figures import Run
+from solvers.configuration.catalogue import Catalogue
+from solvers.runs.rows import TARGETS
+from workflow.analysis.backends import TOLERANCES, first_difference, relative_differences
+from workflow.analysis.figures.runs import Run, method_title
 from workflow.analysis.figures.style import WIDTH
-from workflow.analysis.summary import TARGETS
 from workflow.analysis.targets import COSTS, cost_ratios, profile
 
 __all__ = [
-    "CURVES",
-    "PROFILES",
-    "draw_partings",
+    "draw_differences",
+    "draw_evaluation_profiles",
     "draw_profiles",
+    "draw_seconds_profiles",
     "draw_targets",
     "draw_trajectories",
     "reached_table",
 ]
 
 MOST_FACTOR = 1e3
+LEAST_EXPERIMENTS = 4  # a profile over fewer says more of the choice of problems than of the methods
 LINES = (":", "--")
-COST_LABELS = {"evaluation": "evaluations of loss and gradient", "seconds": "seconds of training"}
+COST_LABELS = {"evaluation": "evaluations of loss and gradient", "seconds": "CPU seconds of training"}
 
 
 def reached_table(runs: Sequence[Run]) -> pd.DataFrame:
@@ -75,10 +77,13 @@ def _groups(runs: Sequence[Run]) -> dict[tuple[str, str, str], list[Run]]:
 
 
 def draw_targets(runs: Sequence[Run]) -> tuple[Figure, pd.DataFrame]:
-    """The share of runs that have reached each target, against evaluations and seconds."""
+    """The share of runs that have reached each target, against evaluations and CPU seconds."""
     table = reached_table(runs)
+    titles = {run.record.spec.method: run.title for run in runs}
     shown = table.assign(
-        backend=table.backend + ", " + table.numerics, target=[f"{100 * t:g} %" for t in table.target]
+        method=table.method.map(titles),
+        backend=table.backend + ", " + table.numerics,
+        target=[f"{100 * t:g} %" for t in table.target],
     )
     semantics = {"hue": "method", "style": "backend", "row": "target", "col": "cost"}
     grid = _lines(shown, 1.7, "at", "share", drawstyle="steps-post", facet={"sharex": "col"}, **semantics)
@@ -90,36 +95,37 @@ def draw_targets(runs: Sequence[Run]) -> tuple[Figure, pd.DataFrame]:
 
 def draw_trajectories(runs: Sequence[Run]) -> tuple[Figure, pd.DataFrame]:
     """The objective against iterations on every backend, of the lowest seed that all of them were run with, a
-    panel for each method and numerics; lines where the first two backends part."""
+    panel for each method and numerics; lines where the first two backends begin to differ."""
     runs = [run for run in runs if len(run.history)]
     if not runs:
         return _message("no run has a history"), pd.DataFrame(columns=["run", "backend", "seed", "iteration"])
-    tables, partings = [], {}
+    tables, differing = [], {}
     for title, by_backend in _pairs(runs).items():
-        for backend, run in by_backend.items():
+        for run in by_backend.values():
             kept = run.history[["iteration", "objective"]]
-            tables.append(kept.assign(run=title, backend=backend, seed=run.record.spec.seed))
+            named = {name: run.axes[name] for name in ("method", "numerics", "backend", "seed")}
+            tables.append(kept.assign(run=title, **named))
         if len(by_backend) > 1:
             first, second, *_ = by_backend.values()
-            partings[title] = [parting(first.history, second.history, tolerance) for tolerance in PARTED]
+            differing[title] = [first_difference(first.history, second.history, t) for t in TOLERANCES]
     table = pd.concat(tables, ignore_index=True)
     facet = {"sharex": False, "sharey": False}
     semantics = {"hue": "backend", "style": "backend", "col": "run", "col_wrap": min(2, table.run.nunique())}
     grid = _lines(table, 2.2, "iteration", "objective", facet=facet, **semantics)
     grid.set(yscale="log").set_titles("{col_name}")
-    for title, places in partings.items():
+    for title, places in differing.items():
         for place, style in zip(places, LINES, strict=True):
             if np.isfinite(place):
                 grid.axes_dict[title].axvline(place, color="0.4", linestyle=style, linewidth=0.9)
-    for i, tolerance in enumerate(PARTED):
-        parted = {title: places[i] for title, places in partings.items()}
-        table[f"parted by {tolerance:g} at"] = table.run.map(parted).astype(float)
+    for i, tolerance in enumerate(TOLERANCES):
+        first_at = {title: places[i] for title, places in differing.items()}
+        table[f"differ by {tolerance:g} from iteration"] = table.run.map(first_at).astype(float)
     return grid.figure, table
 
 
-def draw_partings(runs: Sequence[Run]) -> tuple[Figure, pd.DataFrame]:
+def draw_differences(runs: Sequence[Run]) -> tuple[Figure, pd.DataFrame]:
     """How far the objectives of two backends are apart, against iterations, a panel for each method: from rounding
-    to chaos. Horizontal lines are the differences at which they are said to have parted."""
+    to chaos. Horizontal lines are the tolerances of the table of backends."""
     columns = ["method", "numerics", "backends", "seed", "iteration", "difference"]
     tables = []
     for by_backend in _pairs([run for run in runs if len(run.history)]).values():
@@ -138,9 +144,10 @@ def draw_partings(runs: Sequence[Run]) -> tuple[Figure, pd.DataFrame]:
         return _message("the objectives of the two backends are the same throughout"), table
     semantics = {"hue": "numerics", "style": "backends" if table.backends.nunique() > 1 else None}
     semantics |= {"col": "method", "col_wrap": min(2, apart.method.nunique())}
+    apart = apart.assign(method=apart.method.map({run.record.spec.method: run.title for run in runs}))
     grid = _lines(apart, 2.2, "iteration", "difference", facet={"sharex": False}, **semantics)
     grid.set(yscale="log").set_titles("{col_name}").set_ylabels("relative difference\nof the objectives")
-    for tolerance, style in zip(PARTED, LINES, strict=True):
+    for tolerance, style in zip(TOLERANCES, LINES, strict=True):
         for axis in grid.axes.flat:
             axis.axhline(tolerance, color="0.4", linestyle=style, linewidth=0.9)
     return grid.figure, table
@@ -161,7 +168,9 @@ def _pairs(runs: Sequence[Run]) -> dict[str, dict[str, Run]]:
         if not common:
             by_backend = dict([min(by_backend.items())])
             common = set(*by_backend.values())
-        chosen[f"{method}, {numerics}"] = {
+        several = len({numerics for _, _, numerics in groups}) > 1
+        (title,) = {run.title for run in groups[method, min(by_backend), numerics]}
+        chosen[f"{title}, {numerics}" if several else title] = {
             backend: by_seed[min(common)] for backend, by_seed in sorted(by_backend.items())
         }
     return chosen
@@ -187,21 +196,42 @@ def profile_table(summary: pd.DataFrame, costs: Sequence[str]) -> pd.DataFrame:
 
 
 def draw_profiles(summary: pd.DataFrame, costs: Sequence[str]) -> tuple[Figure, pd.DataFrame]:
-    """Performance profiles, a row for each backend and numerics, a column for each cost; methods that were run
-    on a single experiment are left to the table, unless all were."""
+    """Performance profiles, a row for each backend and numerics, a column for each cost, of the methods that were
+    run on four experiments or more, where there are two of them; all others are left to the table of profiles."""
     table = profile_table(summary, costs)
-    if table.empty:
-        return _message("nothing to compare: no problem was run with two methods"), table
-    several = table[table.experiments > 1]
-    shown = several if len(several) else table
+    wide = table[table.experiments >= LEAST_EXPERIMENTS]
+    several = wide.groupby("run").method.transform("nunique") > 1
+    if not several.any():
+        why = f"no two methods were run on {LEAST_EXPERIMENTS} experiments, on one backend with one numerics"
+        return _message(f"nothing to compare: {why}"), table.iloc[:0]
+    shown = wide[several]
+    titles = summary.drop_duplicates("method").set_index("method").experiment
+    named = {method: method_title(titles[method], method) for method in shown.method.unique()}
+    count = shown.groupby("run").experiments.agg(["min", "max"])
+    over = {
+        run: " to ".join(dict.fromkeys(map(str, row))) for run, row in zip(count.index, count.values, strict=True)
+    }
+    panels = shown.assign(
+        method=shown.method.map(named), run=[f"{run}\n{over[run]} experiments" for run in shown.run]
+    )
     semantics = {"hue": "method", "style": "method", "row": "run", "col": "cost", "aspect": 1.25}
     grid = _lines(
-        shown, 2.2, "factor", "share", drawstyle="steps-post", facet={"margin_titles": True}, **semantics
+        panels, 2.4, "factor", "share", drawstyle="steps-post", facet={"margin_titles": True}, **semantics
     )
     grid.set(xscale="log", xlim=(1, MOST_FACTOR), ylim=(-0.04, 1.04))
     grid.set_titles(col_template="{col_name}", row_template="{row_name}")
     grid.set_axis_labels("times the best cost", "share of problems")
-    return grid.figure, table
+    return grid.figure, shown
+
+
+def draw_evaluation_profiles(summary: pd.DataFrame, catalogue: Catalogue) -> tuple[Figure, pd.DataFrame]:
+    """Performance profiles of the final error and of evaluations to the targets."""
+    return draw_profiles(summary, [cost for cost in COSTS if not cost.startswith("seconds")])
+
+
+def draw_seconds_profiles(summary: pd.DataFrame, catalogue: Catalogue) -> tuple[Figure, pd.DataFrame]:
+    """Performance profiles of CPU seconds to the targets."""
+    return draw_profiles(summary, [cost for cost in COSTS if cost.startswith("seconds")])
 
 
 def _message(text: str) -> Figure:
@@ -209,21 +239,3 @@ def _message(text: str) -> Figure:
     figure = Figure(figsize=(6, 1))
     figure.text(0.05, 0.5, text)
     return figure
-
-
-CURVES: Mapping[str, Callable[[Sequence[Run]], tuple[Figure, pd.DataFrame]]] = {
-    "targets": draw_targets,
-    "trajectories": draw_trajectories,
-    "partings": draw_partings,
-}
-"""Figures of one experiment."""
-
-PROFILES: Mapping[str, Callable[[pd.DataFrame], tuple[Figure, pd.DataFrame]]] = {
-    "profiles-evaluations": lambda summary: draw_profiles(
-        summary, [cost for cost in COSTS if not cost.startswith("seconds")]
-    ),
-    "profiles-seconds": lambda summary: draw_profiles(
-        summary, [cost for cost in COSTS if cost.startswith("seconds")]
-    ),
-}
-"""Figures of all experiments."""

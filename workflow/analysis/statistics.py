@@ -4,13 +4,15 @@ logarithms."""
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from math import ceil, floor
 
 import numpy as np
 import pandas as pd
 from scipy import stats
 
-from solvers.configuration import Catalogue
-from workflow.analysis.summary import AXES, TARGETS, errors, table_of
+from solvers.configuration.catalogue import Catalogue
+from solvers.runs.rows import TARGETS
+from workflow.analysis.summary import errors, grouped_by, table_of
 
 __all__ = [
     "LEVEL",
@@ -21,6 +23,8 @@ __all__ = [
     "median",
     "paired",
     "paired_tests",
+    "quantile",
+    "quartiles",
     "statistics",
 ]
 
@@ -32,11 +36,24 @@ def failures_infinite(values: Iterable[float]) -> np.ndarray:
     return np.nan_to_num(np.asarray(list(values), dtype=float), nan=np.inf, posinf=np.inf)
 
 
-def median(values: Iterable[float]) -> float:
-    """The median, a missing value counted as infinite: a failed run is worse than any other."""
+def quantile(values: Iterable[float], share: float) -> float:
+    """The value below which the ``share`` of ``values`` lies, or the mean of the two between which that falls; a
+    missing value counts as infinite: a failed run is worse than any other."""
     ordered = np.sort(failures_infinite(values))
-    low, high = ordered[(len(ordered) - 1) // 2], ordered[len(ordered) // 2]
+    place = share * len(ordered)
+    low, high = ordered[max(ceil(place) - 1, 0)], ordered[min(floor(place), len(ordered) - 1)]
     return float(low) if low == high else float((low + high) / 2)
+
+
+def median(values: Iterable[float]) -> float:
+    """The median, a missing value counted as infinite."""
+    return quantile(values, 0.5)
+
+
+def quartiles(values: Iterable[float]) -> tuple[float, float, float]:
+    """Lower quartile, median and upper quartile; of three values they are these."""
+    ordered = list(values)
+    return quantile(ordered, 0.25), median(ordered), quantile(ordered, 0.75)
 
 
 def bootstrap_interval(values: Sequence[float]) -> tuple[float, float]:
@@ -72,11 +89,12 @@ def statistics(summary: pd.DataFrame, catalogue: Catalogue) -> pd.DataFrame:
     as the column says: 75 % for three seeds, 94 % for five. No interval of fewer than six reaches 95 %, so that
     of the bootstrap, never wider than the range, promises more than they can tell."""
     rows = []
-    for axes, runs in summary.groupby(AXES, sort=False):
+    keys = grouped_by(summary)
+    for axes, runs in summary.groupby(keys, sort=False):
         ours = errors(runs)
         low, high = bootstrap_interval(ours)
         rows.append(
-            dict(zip(AXES, axes, strict=True))
+            dict(zip(keys, axes, strict=True))
             | {
                 "runs": len(runs),
                 "finished": int((runs.status == "finished").sum()),

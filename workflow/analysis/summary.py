@@ -1,6 +1,6 @@
 """One table of all runs: a row for each, whatever became of it."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, get_args
 
@@ -8,15 +8,30 @@ import numpy as np
 import pandas as pd
 import pandera.pandas as pa
 
-from solvers.archive import verify
-from solvers.record import RecordError, RunRecord, check_files, read_history, read_run
+from solvers.configuration.axes import Axis
+from solvers.configuration.spec import RunSpec
+from solvers.runs.checked import checked_record
+from solvers.runs.finished import difference, made_otherwise
+from solvers.runs.record import FILES, RecordError, RunRecord, read_data, read_history
+from solvers.runs.rows import AXES, TARGETS, row_of, source_of
+from workflow.analysis.writing import as_written
 
-__all__ = ["AXES", "SUMMARY", "TARGETS", "errors", "read_summary", "split", "summarise", "table_of"]
+__all__ = [
+    "AXES",
+    "CONTENDED",
+    "SUMMARY",
+    "axes_of",
+    "contended",
+    "errors",
+    "grouped_by",
+    "read_summary",
+    "split",
+    "summarise",
+    "table_of",
+    "wall_per_cpu",
+]
 
-AXES = ["experiment", "method", "numerics", "backend"]
 STATUSES = get_args(RunRecord.model_fields["status"].annotation)
-TARGETS = (0.1, 0.01, 0.001)
-"""Relative L2 errors at which runs are compared, beside the error that their budgets leave."""
 
 _text = pa.Column(str)
 _count = pa.Column(int, pa.Check.ge(0))
@@ -28,10 +43,11 @@ SUMMARY = pa.DataFrameSchema(
     {axis: _text for axis in AXES}
     | {"seed": _count, "scale": _text, "status": pa.Column(str, pa.Check.isin(STATUSES))}
     | {"rel_l2": _error, "mean_absolute": _error, "maximum": _error, "best_rel_l2": _error}
+    | {"fresh_residual_ratio": _error}
     | {"iterations": _count, "function_evaluations": _count, "gradient_evaluations": _count}
-    | {"stage_optimizers": _text, "stage_levels": _text, "stage_iterations": _text}
-    | {"stage_evaluations": _text, "stage_reasons": _text}
-    | {"training_seconds": _seconds, "other_seconds": _seconds, "peak_memory_mib": _seconds}
+    | {"stage_optimizers": _text, "stage_levels": _text, "stage_precisions": _text}
+    | {"stage_iterations": _text, "stage_evaluations": _text, "stage_reasons": _text}
+    | {"cpu_seconds": _seconds, "wall_seconds": _seconds, "other_seconds": _seconds, "peak_memory_mib": _seconds}
     | {"startup_seconds": _seconds, "compile_seconds": _seconds}
     | {f"{cost}_to_{target:g}": _reached for target in TARGETS for cost in ("evaluations", "seconds")}
     | {
@@ -39,6 +55,7 @@ SUMMARY = pa.DataFrameSchema(
         "device": _text,
         "fingerprint": _text,
         "spec_hash": _text,
+        "outdated": _text,
         "command": _text,
         "folder": _text,
         "source": pa.Column(str, pa.Check.isin(["fresh", "archive"])),
@@ -47,23 +64,39 @@ SUMMARY = pa.DataFrameSchema(
     ordered=True,
     unique=[*AXES, "seed"],
 )
-"""The summary's columns. Errors are missing where they are not finite; stages are joined by semicolons.
+"""The summary's columns, to which a study adds one for each axis: those of :func:`solvers.runs.rows.row_of`,
+missing where these are NaN, and ``outdated``, which says what of an archived run's specification and code is not
+today's."""
 
-``other_seconds`` is everything but training, ``startup_seconds`` (imports, and building problem and terms) and
-``compile_seconds`` among it. ``evaluations_to_0.1`` and ``seconds_to_0.1`` (of training) are those of the first
-recorded iterate with a relative L2 error, on the history's grid, of 0.1 or less; missing if there was none.
-"""
+CONTENDED = 1.1
+"""A run with more wall seconds than this for a CPU second of training waited for others, or for a device."""
 
 
-def summarise(folders: Iterable[Path]) -> pd.DataFrame:
-    """The summary of the runs in ``folders``, in their order.
+def _schema(axes: Sequence[str]) -> pa.DataFrameSchema:
+    """The summary's columns with those of a study's axes: numbers or texts, the same as in the study's file."""
+    columns = dict(SUMMARY.columns) | {axis: pa.Column() for axis in axes}
+    return pa.DataFrameSchema(columns, strict=True, ordered=True, unique=[*AXES, "seed", *axes])
 
-    Raises :class:`solvers.record.RecordError` that names every folder that holds no valid run, or changed files.
+
+Wanted = Callable[[Path], RunSpec | None]
+
+
+def summarise(
+    folders: Iterable[Path], axes: Sequence[Axis] = (), wanted: Wanted = lambda folder: None
+) -> pd.DataFrame:
+    """The summary of the runs in ``folders``, in their order, with a column for each of a study's axes.
+
+    ``wanted`` gives the specification that the run in a folder must have today; of an archived run it is only said
+    what is another. Raises :class:`~solvers.runs.record.RecordError` naming every folder that holds no valid run,
+    changed files, or a run of another specification or code than is wanted.
     """
     rows, damaged = [], []
     for folder in folders:
         try:
-            rows.append(_row(_checked(folder), read_history(folder), folder))
+            record = checked_record(folder, FILES)
+            otherwise = _made_otherwise(folder, wanted(folder))
+            point = {axis.name: axis.value_of(record.spec.overrides) for axis in axes}
+            rows.append(row_of(record, read_history(folder), folder) | {"outdated": otherwise} | point)
         except RecordError as error:
             damaged.append(str(error))
     if damaged:
@@ -71,27 +104,38 @@ def summarise(folders: Iterable[Path]) -> pd.DataFrame:
             "remove their folders and start the pipeline again: it makes them anew, but for those of the archive"
         )
         raise RecordError("\n".join([*damaged, f"damaged runs: {len(damaged)}; {hint}"]))
-    return SUMMARY.validate(pd.DataFrame(rows, columns=list(SUMMARY.columns)))
+    names = [axis.name for axis in axes]
+    return _schema(names).validate(pd.DataFrame(rows, columns=[*SUMMARY.columns, *names]))
 
 
-def _checked(folder: Path) -> RunRecord:
-    record = read_run(folder)
-    if _source(folder) == "archive":
-        verify(folder)  # it knows what was left out of it
-    else:
-        check_files(folder, record)
-    return record
-
-
-def _source(folder: Path) -> str:
-    return "archive" if (folder / "archive.json").exists() else "fresh"
+def _made_otherwise(folder: Path, spec: RunSpec | None) -> str:
+    """What of an archived run's specification and code is not today's: a fresh run must be of both."""
+    if spec is None:
+        return ""
+    data = read_data(folder)
+    if source_of(folder) == "archive":
+        return " and ".join(made_otherwise(spec, data))
+    if (found := difference(spec, data)) is not None:
+        raise RecordError(f"{folder / 'run.json'}: {found}; start the pipeline again: it makes the run anew")
+    return ""
 
 
 def read_summary(path: Path) -> pd.DataFrame:
-    """The summary written as CSV, checked."""
+    """The summary written as CSV, checked. Columns that are not of every summary are a study's axes."""
     types = {name: str for name, column in SUMMARY.columns.items() if column.dtype == _text.dtype}
     missing = {name: "" for name in SUMMARY.columns if name not in types}
-    return SUMMARY.validate(pd.read_csv(path, dtype=types, keep_default_na=False, na_values=missing))
+    summary = as_written(pd.read_csv(path, dtype=types, keep_default_na=False, na_values=missing))
+    return _schema(axes_of(summary)).validate(summary)
+
+
+def axes_of(summary: pd.DataFrame) -> list[str]:
+    """Names of the study's axes: the columns that not every summary has."""
+    return [name for name in summary.columns if name not in SUMMARY.columns]
+
+
+def grouped_by(summary: pd.DataFrame) -> list[str]:
+    """What rows have in common that differ by their seeds alone."""
+    return [*AXES, *axes_of(summary)]
 
 
 def split(text: str) -> list[str]:
@@ -109,51 +153,11 @@ def table_of(rows: Iterable[Mapping[str, Any]], otherwise: str) -> pd.DataFrame:
     return pd.DataFrame(list(rows) or [{"note": otherwise}])
 
 
-def _row(record: RunRecord, history: pd.DataFrame, folder: Path) -> dict[str, Any]:
-    spec, last = record.spec, record.last
-    axes = {axis: getattr(spec, axis) for axis in [*AXES, "seed", "scale"]}
-    training = record.seconds.get("training", 0.0)
-    return axes | {
-        "status": record.status,
-        **{name: _number(last and getattr(last, name)) for name in ("rel_l2", "mean_absolute", "maximum")},
-        "best_rel_l2": _number(record.best.rel_l2 if record.best else None),
-        "iterations": record.iterations,
-        "function_evaluations": record.function_evaluations,
-        "gradient_evaluations": record.gradient_evaluations,
-        "stage_optimizers": _joined(stage.optimizer for stage in record.stages),
-        "stage_levels": _joined(stage.level for stage in record.stages),
-        "stage_iterations": _joined(stage.iterations for stage in record.stages),
-        "stage_evaluations": _joined(stage.function_evaluations for stage in record.stages),
-        "stage_reasons": _joined(stage.reason for stage in record.stages),
-        "training_seconds": training,
-        "other_seconds": sum(record.seconds.values()) - training,
-        "peak_memory_mib": record.peak_memory_bytes / 2**20,
-        "startup_seconds": record.seconds.get("startup", 0.0) + record.seconds.get("setup", 0.0),
-        "compile_seconds": record.seconds.get("compile", 0.0),
-        **_reached_at(history),
-        "reason": record.reason,
-        "device": record.provenance.machine.device,
-        "fingerprint": record.provenance.fingerprint,
-        "spec_hash": record.provenance.spec_hash,
-        "command": record.command,
-        "folder": str(folder),
-        "source": _source(folder),
-    }
+def wall_per_cpu(runs: pd.DataFrame) -> pd.Series:
+    """Wall seconds for a CPU second of training, missing for a run that was not trained."""
+    return runs.wall_seconds / runs.cpu_seconds.where(runs.cpu_seconds > 0)
 
 
-def _reached_at(history: pd.DataFrame) -> dict[str, float]:
-    costs = {}
-    for target in TARGETS:
-        hits = history[history.rel_l2 <= target] if len(history) else history
-        first = hits.iloc[0] if len(hits) else {}
-        costs[f"evaluations_to_{target:g}"] = float(first.get("evaluation", np.nan))
-        costs[f"seconds_to_{target:g}"] = float(first.get("seconds", np.nan))
-    return costs
-
-
-def _number(value: float | None) -> float:
-    return float("nan") if value is None else value
-
-
-def _joined(values: Iterable[Any]) -> str:
-    return ";".join(str(value) for value in values)
+def contended(runs: pd.DataFrame) -> pd.Series:
+    """Which runs waited for others on their machine: see :data:`CONTENDED`."""
+    return wall_per_cpu(runs) > CONTENDED

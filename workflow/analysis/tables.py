@@ -1,93 +1,85 @@
-"""Tables: the paper's numbers beside ours, its order of the methods beside ours, why every stage stopped; and the
-list of all tables."""
+"""Tables: the paper's numbers beside ours, its order of the methods beside ours, why every stage stopped.
+
+Numbers stay numbers; a list of names or numbers in one cell is joined by semicolons.
+"""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
-from itertools import combinations, zip_longest
+from collections.abc import Iterable
+from itertools import combinations
 
+import numpy as np
 import pandas as pd
 
-from solvers.configuration import Authors, Catalogue
-from workflow.analysis.backends import backends
-from workflow.analysis.numerics import conclusions, numerics
-from workflow.analysis.statistics import failures_infinite, median, paired_tests, statistics
-from workflow.analysis.summary import AXES, split, table_of
-from workflow.analysis.targets import profiles, targets
-from workflow.analysis.verdicts import coverage, verdict_counts, verdicts
-from workflow.analysis.writing import write_table
+from solvers.configuration.catalogue import Catalogue
+from workflow.analysis.stages import authors_iterations, by_place
+from workflow.analysis.statistics import failures_infinite, median
+from workflow.analysis.summary import AXES, contended, grouped_by, split, table_of
 
-__all__ = ["TABLES", "caption", "comparison", "median", "ranking", "stages", "write_table"]
+__all__ = ["FRESH", "comparison", "ranking", "reasons", "stages"]
+
+FRESH = "fresh over trained residual"
 
 
-def _spread(values: Iterable[float], form: str) -> str:
-    """``median [minimum, maximum]`` over the seeds."""
+def _spread(name: str, values: Iterable[float]) -> dict[str, float]:
+    """Median and range over the seeds as columns; missing values are infinite."""
     values = failures_infinite(values)
-    return f"{median(values):{form}} [{values.min():{form}}, {values.max():{form}}]"
+    found = {"median": median(values), "minimum": values.min(), "maximum": values.max()}
+    return {f"{name}, {which}": value for which, value in found.items()}
 
 
-def _authors_iterations(authors: Authors, optimizers: str) -> str:
-    """Adam steps, then L-BFGS iterations by level, ``2000 + 3046 / 2 / 2962``, if the method's ``optimizers``
-    (joined by semicolons) have L-BFGS among them."""
-    if authors.adam_steps is None:
-        return "unknown"
-    if "lbfgs" not in optimizers.split(";"):
-        return str(authors.adam_steps)
-    lbfgs = authors.lbfgs_iterations
-    return f"{authors.adam_steps} + " + (" / ".join(map(str, lbfgs)) if lbfgs else "unknown")
-
-
-def _our_iterations(runs: pd.DataFrame) -> str:
-    """Median iterations of each stage, Adam's and L-BFGS's, in the form of the authors'."""
-    stages = [[int(count) for count in split(text)] for text in runs.stage_iterations]
-    first, *rest = [f"{median(counts):.0f}" for counts in zip_longest(*stages, fillvalue=0)] or ["-"]
-    return f"{first} + {' / '.join(rest)}" if rest else first
+def reasons(found: Iterable[str]) -> dict[str, str]:
+    """Why stages stopped, and in how many runs, as columns."""
+    counts = Counter(found)
+    return {"stop reasons": ";".join(counts), "runs by reason": ";".join(map(str, counts.values()))}
 
 
 def comparison(summary: pd.DataFrame, catalogue: Catalogue) -> pd.DataFrame:
-    """Method x backend: the authors' relative L2 and iterations | ours over the seeds | cost."""
+    """Method x backend: the authors' relative L2 and iterations | ours over the seeds | cost. Iterations are those
+    of all stages together, the authors' missing if that of one is not known; see the table of stages for each. An
+    error that is not known is missing, the authors', or infinite, ours. Seconds are those of training. What a run
+    took of its processor are the CPU seconds; the wall seconds also hold its waits, for other runs on the same
+    core or for a GPU. Contended are runs with more than 1.1 wall seconds for a CPU second. The mean square of the
+    residual at fresh points, over that at the points trained on (median): far above 1, the network fits its points
+    and not the equation; missing for runs made before it was measured."""
     rows = []
     for axes, runs in summary.groupby(AXES, sort=False):
         named = dict(zip(AXES, axes, strict=True))
         entry = catalogue.experiment(named["experiment"]).methods[named["method"]]
-        authors, known = entry.authors, entry.authors.rel_l2
+        known = entry.authors.rel_l2
+        theirs = authors_iterations(entry.authors, split(max(runs.stage_optimizers, key=len)))
         rows.append(
             named
-            | {
-                "authors' relative L2": "unknown" if known is None else f"{known:.2e}",
-                "relative L2, median [min, max]": _spread(runs.rel_l2, ".2e"),
-                "runs finished": f"{(runs.status == 'finished').sum()} of {len(runs)}",
-                "authors' iterations": _authors_iterations(authors, max(runs.stage_optimizers, key=len)),
-                "iterations, median by stage": _our_iterations(runs),
-                "evaluations": _spread(runs.function_evaluations, ".0f"),
-                "training seconds": _spread(runs.training_seconds, ".1f"),
-                "runs": " and ".join(dict.fromkeys(runs.source)),
-                "note": entry.note or "-",
-            }
+            | {"authors' relative L2": np.nan if known is None else known}
+            | _spread("relative L2", runs.rel_l2)
+            | {"runs": len(runs), "finished": int((runs.status == "finished").sum())}
+            | {"authors' iterations": float(np.sum(theirs)) if theirs else np.nan}
+            | _spread("iterations", runs.iterations)
+            | _spread("evaluations", runs.function_evaluations)
+            | _spread("CPU seconds", runs.cpu_seconds)
+            | _spread("wall seconds", runs.wall_seconds)
+            | {"contended runs": int(contended(runs).sum())}
+            | {FRESH: runs.fresh_residual_ratio.median()}
+            | {"source": ";".join(dict.fromkeys(runs.source)), "note": entry.note}
         )
     return pd.DataFrame(rows)
 
 
 def stages(summary: pd.DataFrame, catalogue: Catalogue) -> pd.DataFrame:
-    """Every optimizer stage: level, iterations, evaluations, and why it stopped in how many runs."""
-    rows = []
-    for axes, runs in summary.groupby(AXES, sort=False):
-        columns = {
-            name: [split(text) for text in runs[f"stage_{name}"]]
-            for name in ("optimizers", "levels", "iterations", "evaluations", "reasons")
-        }
-        longest = max(columns["optimizers"], key=len)
-        for i, optimizer in enumerate(longest):
-            reached = {name: [row[i] for row in rows_ if i < len(row)] for name, rows_ in columns.items()}
-            reasons = Counter(reached["reasons"])
+    """Every optimizer stage: level (from 1), the authors' iterations if known, ours, evaluations, and why it
+    stopped, in how many runs, over the runs that reached it."""
+    keys, rows = grouped_by(summary), []
+    for axes, runs in summary.groupby(keys, sort=False):
+        named = dict(zip(keys, axes, strict=True))
+        authors = catalogue.experiment(named["experiment"]).methods[named["method"]].authors
+        for reached in by_place(runs, authors):
+            first = reached[0]
             rows.append(
-                dict(zip(AXES, axes, strict=True))
-                | {
-                    "level": int(reached["levels"][0]) + 1,
-                    "optimizer": optimizer,
-                    "iterations, median [min, max]": _spread(map(int, reached["iterations"]), ".0f"),
-                    "evaluations, median [min, max]": _spread(map(int, reached["evaluations"]), ".0f"),
-                    "stopped because (runs)": ", ".join(f"{why} ({n})" for why, n in reasons.items()),
-                }
+                named
+                | {"level": first.level, "optimizer": first.optimizer, "runs": len(reached)}
+                | {"authors' iterations": first.authors}
+                | _spread("iterations", [stage.iterations for stage in reached])
+                | _spread("evaluations", [stage.evaluations for stage in reached])
+                | reasons(stage.reason for stage in reached)
             )
     return table_of(rows, "no run has a stage")
 
@@ -108,31 +100,10 @@ def ranking(summary: pd.DataFrame, catalogue: Catalogue) -> pd.DataFrame:
         rows.append(
             dict(zip(axes, key, strict=True))
             | {
-                "authors' order": " < ".join(sorted(known, key=known.__getitem__)) or "unknown",
-                "order here": " < ".join(sorted(ours, key=ours.__getitem__)) or "-",
-                "pairs ordered alike": f"{alike} of {len(pairs)}",
+                "authors' order": ";".join(sorted(known, key=known.__getitem__)),
+                "order here": ";".join(sorted(ours, key=ours.__getitem__)),
+                "pairs": len(pairs),
+                "pairs ordered alike": alike,
             }
         )
     return pd.DataFrame(rows)
-
-
-TABLES: Mapping[str, Callable[[pd.DataFrame, Catalogue], pd.DataFrame]] = {
-    "verdict-counts": verdict_counts,
-    "verdicts": verdicts,
-    "coverage": coverage,
-    "comparison": comparison,
-    "ranking": ranking,
-    "statistics": statistics,
-    "tests": paired_tests,
-    "targets": targets,
-    "profiles": profiles,
-    "backends": backends,
-    "numerics": numerics,
-    "conclusions": conclusions,
-    "stages": stages,
-}
-
-
-def caption(name: str) -> str:
-    """What a table shows and how to read it: the description of the function that makes it."""
-    return " ".join((TABLES[name].__doc__ or "").split())

@@ -6,40 +6,43 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from solvers.configuration import Catalogue
+from solvers.configuration.catalogue import Catalogue
+from solvers.runs.rows import TARGETS
 from workflow.analysis.statistics import failures_infinite, median
-from workflow.analysis.summary import AXES, TARGETS, errors, table_of
+from workflow.analysis.summary import errors, grouped_by, table_of
 
 __all__ = ["COSTS", "cost_ratios", "profile", "profiles", "targets"]
 
 FACTORS = (1, 2, 5, 10, 100)
+SHOWN = {"evaluations": "evaluations", "seconds": "CPU seconds"}
 COSTS: Mapping[str, str] = {"error": "final error"} | {
-    f"{cost}_to_{target:g}": f"{cost} to {100 * target:g} %"
+    f"{cost}_to_{target:g}": f"{shown} to {100 * target:g} %"
     for target in TARGETS
-    for cost in ("evaluations", "seconds")
+    for cost, shown in SHOWN.items()
 }
 """What is compared in a performance profile: the summary's column (or ``error``) and its name."""
 
 
 def targets(summary: pd.DataFrame, catalogue: Catalogue) -> pd.DataFrame:
-    """Evaluations of loss and gradient, and seconds of training, until the relative L2 error is first at or
+    """Evaluations of loss and gradient, and CPU seconds of training, until the relative L2 error is first at or
     below 10 %, 1 % and 0.1 %: how many runs get there, median and range over all runs. A run that never does
     costs infinitely much. Errors are those of the history, on its grid and every few iterations (archived
-    histories: at most 200 rows), so that costs are upper bounds; seconds of different machines do not
-    compare."""
+    histories: at most 200 rows), so that costs are upper bounds. CPU seconds are the history's wall seconds times
+    the CPU over the wall seconds of the whole training; those of different machines do not compare."""
     rows = []
-    for axes, runs in summary.groupby(AXES, sort=False):
+    keys = grouped_by(summary)
+    for axes, runs in summary.groupby(keys, sort=False):
         for target in TARGETS:
-            costs = {name: runs[f"{name}_to_{target:g}"] for name in ("evaluations", "seconds")}
+            costs = {name: runs[f"{name}_to_{target:g}"] for name in SHOWN}
             row = {"target": target, "runs": len(runs), "reached": int(costs["evaluations"].notna().sum())}
             for name, cost in costs.items():
-                infinite = failures_infinite(cost)
+                infinite, shown = failures_infinite(cost), SHOWN[name]
                 row |= {
-                    f"{name}, median": median(cost),
-                    f"{name}, minimum": infinite.min(),
-                    f"{name}, maximum": infinite.max(),
+                    f"{shown}, median": median(cost),
+                    f"{shown}, minimum": infinite.min(),
+                    f"{shown}, maximum": infinite.max(),
                 }
-            rows.append(dict(zip(AXES, axes, strict=True)) | row)
+            rows.append(dict(zip(keys, axes, strict=True)) | row)
     return pd.DataFrame(rows)
 
 

@@ -1,57 +1,21 @@
-"""Verdicts: each row of the paper beside ours, by the rules of ``config/paper/manifest.yaml``."""
+"""Verdicts: each row of the authors beside ours, by the rules of ``config/paper/manifest.yaml``."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from enum import StrEnum
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from solvers.configuration import Catalogue, Method
-from workflow.analysis.statistics import median
+from solvers.configuration.catalogue import Catalogue, Method
+from workflow.analysis.judging import Judgement, Verdict, judge
+from workflow.analysis.stages import by_place, stalls
+from workflow.analysis.statistics import median, quartiles
 from workflow.analysis.summary import AXES, errors, table_of
 from workflow.manifest import Manifest, Rules, read_manifest
 
-__all__ = ["Verdict", "coverage", "judge", "pairs_in_order", "verdict_counts", "verdicts"]
-
-
-class Verdict(StrEnum):
-    """What became of a row of the paper."""
-
-    REPRODUCED = "reproduced"
-    BETTER = "better"
-    WORSE = "worse"
-    FAILED = "failed as in the paper"
-    NOT_COMPARABLE = "not comparable"
-
-
-def judge(authors: float | None, ours: Sequence[float], ordered: bool, rules: Rules) -> tuple[Verdict, str]:
-    """The verdict and the rule that gave it.
-
-    ``authors`` and ``ours`` are relative L2 errors, ours by seed and infinite for a run that did not finish;
-    ``ordered``: the paper's ordering of the methods holds. The first rule that holds decides, as the manifest
-    lists them.
-    """
-    if authors is None:
-        return Verdict.NOT_COMPARABLE, "the authors' error is not known"
-    ours = np.asarray(ours, dtype=float)
-    finished = ours[np.isfinite(ours)]
-    limit = rules.failed_above
-    if authors > limit and median(ours) > limit:
-        return Verdict.FAILED, f"both above {limit:.0%}, ours by the median"
-    if authors > limit and (ours < limit).all():
-        return Verdict.BETTER, f"the authors' is above {limit:.0%}, all of ours are below"
-    if 2 * len(finished) <= len(ours):
-        return Verdict.WORSE, f"{len(ours) - len(finished)} of {len(ours)} runs did not finish"
-    low, high = finished.min() / rules.factor, finished.max() * rules.factor
-    if low <= authors <= high:
-        return Verdict.REPRODUCED, f"the authors' lies in [{low:.2e}, {high:.2e}]"
-    if authors > high and ordered:
-        return Verdict.REPRODUCED, f"ours is lower (the authors' is above {high:.2e}), in the paper's order"
-    if authors > high:
-        return Verdict.BETTER, f"ours is lower (the authors' is above {high:.2e}), not in the paper's order"
-    return Verdict.WORSE, f"ours is higher (the authors' is below {low:.2e})"
+__all__ = ["coverage", "pairs_in_order", "verdict_counts", "verdicts"]
 
 
 def pairs_in_order(
@@ -73,9 +37,14 @@ def pairs_in_order(
 
 
 def verdicts(summary: pd.DataFrame, catalogue: Catalogue) -> pd.DataFrame:
-    """The paper's error beside ours, with a verdict, for every method, backend and numerics. The rules stand in
-    config/paper/manifest.yaml. A run that did not finish has an infinite error. A verdict under conditions other
-    than the paper's neither confirms nor refutes it."""
+    """The authors' error beside ours, with a verdict, for every method, backend and numerics, by the rules in
+    config/paper/manifest.yaml: the median of our seeds must lie within a factor of 2 of the authors' error, with
+    quartiles no more than a factor of 10 apart; fewer than three seeds are too few to say. A run that did not
+    finish has an infinite error. Stalled: rounding ended a stage before a tenth of the authors' iterations, which
+    neither confirms nor refutes. Iterations (medians) and stop reasons stand by stage beside the authors'. A
+    verdict depends on the errors, the number of seeds and the stalls of its own row alone: where two backends have
+    equal errors but not equal verdicts, one has too few seeds or stalled. The order of the methods is shown and
+    not judged. A verdict under conditions other than the paper's neither confirms nor refutes it."""
     manifest = read_manifest(catalogue)
     rows = []
     for _, group in summary.groupby(["experiment", "numerics", "backend"], sort=False):
@@ -90,64 +59,95 @@ def verdicts(summary: pd.DataFrame, catalogue: Catalogue) -> pd.DataFrame:
 
 def _row(runs: pd.DataFrame, method: Method, pairs: tuple[int, int], manifest: Manifest) -> dict[str, object]:
     named = runs.iloc[0][AXES].to_dict()
+    other = _other_conditions(runs.scale.iloc[0], named["numerics"], method, manifest.rules)
     row, ours, known = manifest.row(named["experiment"], named["method"]), errors(runs), method.authors.rel_l2
-    if row is None:
-        verdict, why = Verdict.NOT_COMPARABLE, "not in the paper"
-    else:
-        verdict, why = judge(known, ours, 0 < pairs[0] == pairs[1], manifest.rules)
+    judged = _judged(runs, method, manifest)
+    low, middle, high = quartiles(ours)
     return named | {
-        "verdict": str(verdict),
-        "because": why if row is None or not row.because else f"{why}: {row.because}",
-        "conditions": _conditions(runs.scale.iloc[0], named["numerics"], method, manifest.rules),
+        "verdict": str(judged.verdict),
+        "so far": judged.so_far,
+        "because": judged.because,
+        "paper's conditions": not other,
+        "other conditions": "; ".join(other),
+        "remark": row.remark if row else "",
         "authors": np.nan if known is None else known,
-        "authors' other runs": ", ".join(f"{other:.2e}" for other in row.other_runs) if row else "",
-        "median": median(ours),
+        "authors' other runs": ";".join(map(str, row.other_runs)) if row else "",
+        "median": middle,
+        "lower quartile": low,
+        "upper quartile": high,
         "minimum": ours.min(),
         "maximum": ours.max(),
-        "median / authors": np.nan if known is None else median(ours) / known,
+        "median / authors": np.nan if known is None else middle / known,
         f"runs above {manifest.rules.failed_above:.0%}": int((ours > manifest.rules.failed_above).sum()),
-        "pairs in the paper's order": f"{pairs[0]} of {pairs[1]}",
+        **_stages(runs, method),
+        "stalled runs": len(stalls(runs, method.authors, manifest.rules.stall)),
+        "pairs": pairs[1],
+        "pairs in the paper's order": pairs[0],
         "runs": len(runs),
-        "statuses": ", ".join(f"{status} {count}" for status, count in Counter(runs.status).items()),
-        "seeds": ", ".join(map(str, runs.seed)),
+        "finished": int((runs.status == "finished").sum()),
+        "seeds": ";".join(map(str, runs.seed)),
         "folder": "; ".join(dict.fromkeys(str(Path(folder).parent) for folder in runs.folder)),
     }
 
 
-def _conditions(scale: str, numerics: str, method: Method, rules: Rules) -> str:
-    """What differs from the conditions of the paper."""
+def _judged(runs: pd.DataFrame, method: Method, manifest: Manifest) -> Judgement:
+    """The verdict on the runs of one method, on one backend with one numerics."""
+    row = manifest.row(runs.experiment.iloc[0], runs.method.iloc[0])
+    if row is None:
+        return Judgement(Verdict.NOT_COMPARABLE, "not in the authors' repository")
+    rules, authors = manifest.rules, method.authors
+    found = judge(authors.rel_l2, errors(runs), stalls(runs, authors, rules.stall), rules)
+    return replace(found, because=f"{found.because}: {row.because}") if row.because else found
+
+
+def _stages(runs: pd.DataFrame, method: Method) -> dict[str, str]:
+    """What each stage made (the median of the runs that reached it), beside the authors', and why it stopped."""
+    reached = by_place(runs, method.authors)
+    return {
+        "stages": ";".join(stages[0].optimizer for stages in reached),
+        "authors' iterations": ";".join(_count(stages[0].authors) for stages in reached),
+        "iterations": ";".join(_count(median(stage.iterations for stage in stages)) for stages in reached),
+        "stop reasons": ";".join("/".join(dict.fromkeys(stage.reason for stage in s)) for s in reached),
+    }
+
+
+def _count(number: float) -> str:
+    return "unknown" if np.isnan(number) else f"{number:g}" if number < 1e6 else f"{number:.0f}"
+
+
+def _other_conditions(scale: str, numerics: str, method: Method, rules: Rules) -> list[str]:
+    """What differs from the conditions of the paper; nothing if they are the paper's."""
     other = []
     if scale != rules.scale:
         other.append(f"other budget ({scale})")
     if numerics != rules.numerics:
         other.append(f"other numerics ({numerics})")
-    if method.note:
-        other.append(method.note)
-    return "; ".join(other) or "the paper's"
+    return [*other, method.note] if method.note else other
 
 
 def verdict_counts(summary: pd.DataFrame, catalogue: Catalogue) -> pd.DataFrame:
-    """How many of the paper's rows have which verdict, for each backend and numerics. Verdicts under conditions
-    that are not the paper's are counted apart."""
+    """How many of the rows of the authors' repository have which verdict, for each backend and numerics. Stalled
+    rows and those with too few seeds are counted as nothing else, whatever they show so far. Verdicts under
+    conditions that are not the paper's are counted apart."""
     manifest = read_manifest(catalogue)
     table = verdicts(summary, catalogue)
     table = table[[manifest.row(*key) is not None for key in zip(table.experiment, table.method, strict=True)]]
-    table = table.assign(scale=summary.scale.iloc[0], theirs=table.conditions == "the paper's")
-    rows = []
-    for key, group in table.groupby(["scale", "numerics", "backend", "theirs"], sort=False):
+    table = table.assign(scale=summary.scale.iloc[0])
+    rows, keys = [], ["scale", "numerics", "backend", "paper's conditions"]
+    for key, group in table.groupby(keys, sort=False):
         counts = Counter(group.verdict)
         rows.append(
-            dict(zip(("scale", "numerics", "backend"), key, strict=False))
-            | {"conditions": "the paper's" if key[-1] else "other"}
-            | {"rows of the paper": len(manifest.rows), "rows run": len(group), "runs": group.runs.sum()}
+            dict(zip(keys, key, strict=True))
+            | {"rules fixed on": manifest.rules.fixed}
+            | {"rows of the authors": len(manifest.rows), "rows run": len(group), "runs": group.runs.sum()}
             | {str(verdict): counts[verdict] for verdict in Verdict}
         )
-    return table_of(rows, "nothing to count: none of these runs is of a row of the paper")
+    return table_of(rows, "nothing to count: none of these runs is of a row of the authors' repository")
 
 
 def coverage(summary: pd.DataFrame, catalogue: Catalogue) -> pd.DataFrame:
-    """What of the paper this suite reproduces: every row of its tables and every family of its figures, the rule
-    that judges it, and how many of the runs shown here belong to it."""
+    """What of the paper this suite sets out to reproduce: every row of the results in the authors' repository and
+    every family of figures, the rule that judges it, and how many of the runs shown here belong to it."""
     manifest = read_manifest(catalogue)
     rows = []
     for row in manifest.rows:
@@ -158,9 +158,12 @@ def coverage(summary: pd.DataFrame, catalogue: Catalogue) -> pd.DataFrame:
             {
                 "kind": "row",
                 "of the paper": f"{experiment.title}: {method.title}",
-                "made by": f"{row.experiment} {row.method}",
+                "experiments": row.experiment,
+                "method": row.method,
+                "figure": "",
                 "authors": np.nan if method.authors.rel_l2 is None else method.authors.rel_l2,
-                "rule": row.rule if row.rule == "error" else f"none: {row.because}",
+                "rule": row.rule,
+                "because": row.because,
                 "runs here": int(made.sum()),
                 "source": method.authors.source,
             }
@@ -170,9 +173,12 @@ def coverage(summary: pd.DataFrame, catalogue: Catalogue) -> pd.DataFrame:
             {
                 "kind": "figures",
                 "of the paper": family.family,
-                "made by": f"figure {family.figure} of {', '.join(family.experiments)}",
+                "experiments": ";".join(family.experiments),
+                "method": "",
+                "figure": family.figure,
                 "authors": np.nan,
-                "rule": f"none: {family.because}",
+                "rule": family.rule,
+                "because": family.because,
                 "runs here": int(summary.experiment.isin(family.experiments).sum()),
                 "source": "",
             }

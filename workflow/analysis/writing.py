@@ -2,12 +2,18 @@
 
 import html
 import os
+import re
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from pandas.api.types import is_numeric_dtype
 
-__all__ = ["write_table"]
+__all__ = ["as_written", "harmless", "write_table"]
+
+FORMULA = re.compile(r"'*[=+\-@\t\n].", re.DOTALL)
+NUMBER = re.compile(r"[-+]?((\d+\.?\d*|\.\d+)([eE][-+]?\d+)?|inf)")
 
 _HEAD = """<!DOCTYPE html>
 <meta charset="utf-8">
@@ -31,22 +37,70 @@ document.querySelectorAll("th").forEach((head, column) => head.addEventListener(
 """
 
 
-def write_table(table: pd.DataFrame, folder: Path, name: str, caption: str = "") -> None:
-    """``name`` as CSV, Markdown, LaTeX and HTML in ``folder``.
+FORMATS = ("csv", "md", "tex", "html")
+
+
+def write_table(
+    table: pd.DataFrame, folder: Path, name: str, caption: str = "", formats: Collection[str] = FORMATS
+) -> None:
+    """``name`` as CSV, Markdown, LaTeX and HTML, or only some of these ``formats``, in ``folder``.
 
     CSV has six digits of each number, the others three or all before the point, and ``-`` where one is missing. A
     column ``folder`` becomes links in HTML. A click on a column's head sorts the HTML by it.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    table.to_csv(folder / f"{name}.csv", index=False, float_format="%.6g")
     shown = table.map(_shown)
-    # Exponents such as 1e-4 stay as they are typed: tabulate would read them as numbers and round them.
-    text = shown.to_markdown(index=False, disable_numparse=True)
-    (folder / f"{name}.md").write_text(f"{caption}\n\n{text}\n".lstrip(), encoding="utf-8")
-    comment = f"% {caption}\n" if caption else ""
-    (folder / f"{name}.tex").write_text(comment + shown.to_latex(index=False, escape=True), encoding="utf-8")
-    paragraph = f"<p>{_text(caption)}</p>\n" if caption else ""
-    (folder / f"{name}.html").write_text(_HEAD + paragraph + _html(shown, folder) + _SORT, encoding="utf-8")
+    write = {
+        "csv": lambda: harmless(table).to_csv(index=False, float_format="%.6g", lineterminator="\n"),
+        "md": lambda: f"{caption}\n\n{_markdown(shown)}\n".lstrip(),
+        "tex": lambda: (f"% {caption}\n" if caption else "") + shown.to_latex(index=False, escape=True),
+        "html": lambda: _HEAD + (f"<p>{_text(caption)}</p>\n" if caption else "") + _html(shown, folder) + _SORT,
+    }
+    for suffix in formats:
+        (folder / f"{name}.{suffix}").write_text(write[suffix](), encoding="utf-8", newline="")
+
+
+def _markdown(shown: pd.DataFrame) -> str:
+    """Exponents such as 1e-4 stay as they are typed: tabulate would read them as numbers and round them."""
+    cells = shown.rename(columns=_in_markdown).map(_in_markdown)
+    return cells.to_markdown(index=False, disable_numparse=True)
+
+
+def harmless(table: pd.DataFrame) -> pd.DataFrame:
+    """``table`` for a CSV file: texts that a spreadsheet would take for a formula begin with an apostrophe.
+
+    Numbers are left as they are, those that are typed as texts too.
+    """
+    return _texts(table.rename(columns=_no_formula), _no_formula)
+
+
+def as_written(table: pd.DataFrame) -> pd.DataFrame:
+    """A table read from such a file, without the apostrophes."""
+    return _texts(table.rename(columns=_formula), _formula)
+
+
+def _texts(table: pd.DataFrame, change: Callable[[object], object]) -> pd.DataFrame:
+    texts = [name for name in table.columns if not is_numeric_dtype(table[name])]
+    changed = table.copy()
+    changed[texts] = table[texts].map(change)
+    return changed
+
+
+def _formula(cell: object) -> object:
+    marked = isinstance(cell, str) and cell.startswith("'") and _no_formula(cell[1:]) == cell
+    return str(cell)[1:] if marked else cell
+
+
+def _no_formula(cell: object) -> object:
+    if not isinstance(cell, str):
+        return cell
+    text = cell.replace("\r", "\n")  # alone it would end the row, unquoted
+    return f"'{text}" if FORMULA.match(text) and not NUMBER.fullmatch(text) else text
+
+
+def _in_markdown(text: object) -> str:
+    """A cell that is neither two cells, nor HTML, nor two lines."""
+    return " ".join(str(text).replace("&", "&amp;").replace("<", "&lt;").replace("|", "\\|").splitlines())
 
 
 def _shown(value: object) -> str:

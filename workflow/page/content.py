@@ -1,10 +1,8 @@
 """What stands on the page, gathered from the reports of one sweep."""
 
-import base64
 import inspect
-import io
 import os
-import re
+import textwrap
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -15,74 +13,51 @@ from typing import Any
 import pandas as pd
 import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from PIL import Image
 
 import problems
-from solvers.configuration import Catalogue, Experiment
-from workflow.analysis.summary import AXES, read_summary
-from workflow.analysis.verdicts import Verdict
+from solvers.configuration.catalogue import Catalogue
+from workflow.analysis import register
+from workflow.analysis.summary import (
+    CONTENDED,
+    contended,
+    grouped_by,
+    read_summary,
+)
+from workflow.page.answer import answers
+from workflow.page.beyond import beyond_in
+from workflow.page.check import check_in
+from workflow.page.claims import told_in
+from workflow.page.equations import Formula, formulas
+from workflow.page.float32 import stops
+from workflow.page.frameworks import frameworks
+from workflow.page.glossary import glossary
+from workflow.page.opening import Kind, kind_of, opening
+from workflow.page.pictures import Embedded, Picture, embedded, picture, shows_something
 from workflow.page.provenance import origins
-from workflow.page.tables import Anchors, Table, from_frame, read_table, slug
+from workflow.page.runs import RunRow, run_anchors, run_columns, run_rows
+from workflow.page.tables import Anchors, Table, read_table
 
 __all__ = ["Inputs", "Picture", "Section", "render", "write_page"]
 
 WORKFLOW = Path(__file__).resolve().parent.parent
-MAIN = ("verdicts", "comparison")
-"""Tables that give the answer, the first that exists counts: it is shown open."""
-RUN_COLUMNS = {
-    "method": "method",
-    "backend": "backend",
-    "numerics": "numerics",
-    "seed": "seed",
-    "status": "status",
-    "rel_l2": "relative L2",
-    "iterations": "iterations",
-    "function_evaluations": "evaluations",
-    "training_seconds": "training seconds",
-}
+ROOT = WORKFLOW.parent
+MAIN = {Kind.PAPER: ("verdicts",), Kind.OTHER_CONDITIONS: ("comparison",), Kind.OWN: ("points", "comparison")}
+"""Tables that give the answer, the first that exists counts: it is shown open. Verdicts are none where the
+conditions are not the paper's."""
+PAPER_STUDY = "paper"
 
 
 @dataclass(frozen=True)
 class Inputs:
     """The files a page is made of: the summary, tables as CSV, figures as PNG (those of an experiment in a folder
-    of its name), and the pipeline's configuration."""
+    of its name), the pipeline's configuration, and what the study says of itself."""
 
     summary: Path
     tables: Sequence[Path]
     figures: Sequence[Path]
     config: Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class Embedded:
-    """An image as a data URL, and its size in pixels."""
-
-    data: str
-    size: tuple[int, int]
-
-
-@dataclass(frozen=True)
-class Picture:
-    """A figure: image, caption, and links to its files."""
-
-    name: str
-    title: str
-    alt: str
-    caption: str
-    image: Embedded
-    files: dict[str, str]
-
-
-@dataclass(frozen=True)
-class RunRow:
-    """A run in the list of its experiment: id, cells, links, command."""
-
-    id: str
-    axes: dict[str, str]
-    cells: list[Any]
-    folder: str
-    specification: str
-    command: str
+    title: str = ""
+    description: str = ""
 
 
 @dataclass(frozen=True)
@@ -91,46 +66,36 @@ class Section:
 
     name: str
     title: str
-    equation: str
+    formulas: list[Formula]
+    sources: dict[str, str]
     tables: list[Table]
     pictures: list[Picture]
     runs: list[RunRow]
 
 
-@dataclass(frozen=True)
-class Answer:
-    """How many rows of the paper have which verdict, on one backend with one numerics; ``papers``: under the
-    paper's conditions."""
-
-    axes: dict[str, str]
-    papers: bool
-    of: int
-    run: int
-    counts: dict[str, int]
-
-
-def write_page(page: Path, inputs: Inputs, captions: Mapping[str, str], threads: int = 1) -> None:
-    """The page at ``page``; links are relative to it. ``captions`` are those of the tables, by name. Images are
-    compressed in so many ``threads``."""
+def write_page(page: Path, inputs: Inputs, threads: int = 1) -> None:
+    """The page at ``page``; links are relative to it. Images are compressed in so many ``threads``."""
     page.parent.mkdir(parents=True, exist_ok=True)
-    page.write_text(render(page, inputs, captions, threads), encoding="utf-8")
+    page.write_text(render(page, inputs, threads), encoding="utf-8")
 
 
-def render(page: Path, inputs: Inputs, captions: Mapping[str, str], threads: int = 1) -> str:
+def render(page: Path, inputs: Inputs, threads: int = 1) -> str:
     """The page as text, to be put at ``page``."""
     summary, catalogue = read_summary(inputs.summary), Catalogue()
+    kind = kind_of(summary, catalogue)
     anchors = run_anchors(summary)
     link = _linker(page)
-    tables = [read_table(path, captions.get(path.stem, ""), anchors, link) for path in inputs.tables]
-    names = [table.name for table in tables]
-    main = next((name for name in MAIN if name in names), names[0] if names else "")
-    tables.sort(key=lambda table: table.name != main)
+    paths = [path for path in inputs.tables if kind != Kind.OWN or path.stem not in register.OF_THE_PAPER]
+    tables = _tables(paths, anchors, link)
+    main = next((name for name in MAIN[kind] if name in [table.name for table in tables]), "")
+    figures = [path for path in inputs.figures if shows_something(path)]
     with ThreadPoolExecutor(threads) as pool:
-        images = dict(zip(inputs.figures, pool.map(_embedded, inputs.figures), strict=True))
+        images = dict(zip(figures, pool.map(embedded, figures), strict=True))
     sections = [
-        _section(catalogue.experiment(name), name, runs, tables, images, link)
+        _section(catalogue, name, runs, [table for table in tables if table.name == main], images, link)
         for name, runs in summary.groupby("experiment", sort=False)
     ]
+    title, description = _titles(kind, summary, catalogue, inputs)
     environment = Environment(
         loader=FileSystemLoader(WORKFLOW / "templates"),
         autoescape=True,
@@ -139,12 +104,22 @@ def render(page: Path, inputs: Inputs, captions: Mapping[str, str], threads: int
         lstrip_blocks=True,
     )
     return environment.get_template("page.html.j2").render(
+        title=title,
+        description=description,
+        opening=opening(summary, paths, catalogue),
         facts=facts(summary),
         main=main,
-        answers=answers(inputs.tables),
+        answers=[answer for answer in answers(paths) if answer.papers],
+        check=check_in(paths),
+        claims=told_in(paths),
+        beyond=beyond_in(paths),
+        frameworks=frameworks(paths, anchors, link),
+        glossary=glossary(),
+        sources=_sources(inputs, link),
+        stops=stops(inputs.tables, anchors, link),
         tables=tables,
         overview=[
-            _picture(path, image, "", link)
+            picture(path, image, "", link)
             for path, image in images.items()
             if path.parent.name not in set(summary.experiment)
         ],
@@ -154,9 +129,42 @@ def render(page: Path, inputs: Inputs, captions: Mapping[str, str], threads: int
         },
         origins=origins(Path(folder) for folder in summary.folder),
         config=yaml.safe_dump(dict(inputs.config), sort_keys=False),
-        run_columns=list(RUN_COLUMNS.values()),
+        run_columns=run_columns(summary),
         summary=link(inputs.summary),
     )
+
+
+def _tables(paths: Sequence[Path], anchors: Anchors, link: Callable[[Path], str]) -> list[Table]:
+    captions = {table.name: table.caption for table in register.TABLES}
+    return [read_table(path, captions.get(path.stem, ""), anchors, link) for path in paths]
+
+
+def _titles(kind: str, summary: pd.DataFrame, catalogue: Catalogue, inputs: Inputs) -> tuple[str, str]:
+    """Title and description: those of the study, unless it is that of the paper and none of its rows is here."""
+    if kind != Kind.OWN or inputs.config.get("study", PAPER_STUDY) != PAPER_STUDY:
+        return inputs.title, inputs.description
+    titles = [catalogue.experiment(name).title for name in summary.experiment.unique()]
+    shown = textwrap.shorten("; ".join(titles), 120, placeholder=" ...")
+    return (
+        shown,
+        "Methods side by side on the same points and seeds. No paper's number is known for these problems.",
+    )
+
+
+def _sources(inputs: Inputs, link: Callable[[Path], str]) -> dict[str, str]:
+    """Where code and data of the page stand, by what they are."""
+    folder = inputs.summary.parent
+    found = {
+        "all runs, one row each (CSV)": inputs.summary,
+        "tables (CSV, Markdown, LaTeX, HTML)": folder / "tables",
+        "figures (PDF, PNG, CSV of their numbers)": folder / "figures",
+        "rules of the verdicts and claims": ROOT / "config/paper/manifest.yaml",
+        "the authors' numbers": ROOT / "config/paper/authors_results.csv",
+        "problems": ROOT / "problems",
+        "methods and training": ROOT / "solvers",
+        "tables, figures and this page": ROOT / "workflow",
+    }
+    return {name: link(path) + ("/" if path.is_dir() else "") for name, path in found.items() if path.exists()}
 
 
 def _linker(page: Path) -> Callable[[Path], str]:
@@ -168,7 +176,7 @@ def _linker(page: Path) -> Callable[[Path], str]:
 
 def facts(summary: pd.DataFrame) -> dict[str, Any]:
     """The sweep in numbers."""
-    seeds = summary.groupby(AXES).seed.nunique()
+    seeds = summary.groupby(grouped_by(summary)).seed.nunique()
     return {
         "scale": summary.scale.iloc[0],
         "backends": list(dict.fromkeys(summary.backend)),
@@ -178,117 +186,40 @@ def facts(summary: pd.DataFrame) -> dict[str, Any]:
         "runs": len(summary),
         "statuses": dict(Counter(summary.status).most_common()),
         "seeds": (int(seeds.min()), int(seeds.max())),
-        "hours": float(summary.training_seconds.sum()) / 3600,
-        "archived": bool((summary.source == "archive").any()),
+        "hours": float(summary.cpu_seconds.sum()) / 3600,
+        "wall_hours": float(summary.wall_seconds.sum()) / 3600,
+        "contended": int(contended(summary).sum()),
+        "limit": CONTENDED,
+        "archived": int((summary.source == "archive").sum()),
+        "outdated": dict(Counter(summary.outdated[summary.outdated != ""]).most_common()),
     }
 
 
-def answers(tables: Sequence[Path]) -> list[Answer]:
-    """The rows of the table of verdict counts, if there is one."""
-    path = next((path for path in tables if path.stem == "verdict-counts"), None)
-    rows = pd.read_csv(path).to_dict("records") if path else []
-    named = [str(verdict) for verdict in Verdict]
-    return [
-        Answer(
-            axes={axis: row[axis] for axis in ("backend", "numerics")},
-            papers=row["conditions"] == "the paper's",
-            of=int(row["rows of the paper"]),
-            run=int(row["rows run"]),
-            counts={name: int(row[name]) for name in named},
-        )
-        for row in rows
-        if "backend" in row
-    ]
-
-
-def run_id(values: Mapping[str, Any]) -> str:
-    """The id of a run on the page."""
-    return "run-" + "--".join(slug(str(values[axis])) for axis in [*AXES, "seed"])
-
-
-def run_anchors(summary: pd.DataFrame) -> Anchors:
-    """Where the runs of an experiment, a method, ... begin; missing axes are empty."""
-    anchors: dict[tuple[str, ...], str] = {}
-    for values in summary.to_dict("records"):
-        full = [values[axis] for axis in AXES]
-        for mask in range(2 ** len(full)):
-            key = tuple(value if mask >> i & 1 else "" for i, value in enumerate(full))
-            if key[0]:
-                anchors.setdefault(key, run_id(values))
-    return anchors
-
-
 def _section(
-    experiment: Experiment,
+    catalogue: Catalogue,
     name: str,
     runs: pd.DataFrame,
     tables: Sequence[Table],
     images: Mapping[Path, Embedded],
     link: Callable[[Path], str],
 ) -> Section:
-    options = dict(experiment.problem)
+    experiment = catalogue.experiment(name)
+    problem = problems.load(**dict(experiment.problem))
     own = [table.of(name) for table in tables]
+    files = {
+        "experiment": catalogue.folder / "experiments" / f"{name}.yaml",
+        "problem": Path(inspect.getfile(type(problem))),
+    }
     return Section(
         name=name,
         title=experiment.title,
-        equation=inspect.getdoc(type(problems.load(**options))) or "",
+        formulas=formulas(problem),
+        sources={what: link(path) for what, path in files.items() if path.exists()},
         tables=[table for table in own if table.rows],
         pictures=[
-            _picture(path, image, experiment.title, link)
+            picture(path, image, experiment.title, link)
             for path, image in images.items()
             if path.parent.name == name
         ],
-        runs=_runs(runs, link),
+        runs=run_rows(runs, link),
     )
-
-
-def _runs(runs: pd.DataFrame, link: Callable[[Path], str]) -> list[RunRow]:
-    shown = runs[list(RUN_COLUMNS)].assign(
-        rel_l2=runs.rel_l2.map("{:.2e}".format), training_seconds=runs.training_seconds.map("{:.1f}".format)
-    )
-    rows = from_frame(shown.astype(str), "runs", "", {}, link).rows
-    return [
-        RunRow(
-            id=run_id(values),
-            axes=row.axes | {"experiment": values["experiment"]},
-            cells=row.cells,
-            folder=link(Path(values["folder"])) + "/",
-            specification=link(Path(values["folder"]) / "run.json"),
-            command=values["command"],
-        )
-        for row, values in zip(rows, runs.to_dict("records"), strict=True)
-    ]
-
-
-def _embedded(png: Path) -> Embedded:
-    with Image.open(png) as image:
-        stream = io.BytesIO()
-        # At quality 60 it would take twice the time for a fifth less.
-        image.convert("RGB").save(stream, "WEBP", lossless=True, quality=20, method=1)
-        data = base64.b64encode(stream.getvalue()).decode("ascii")
-        return Embedded("data:image/webp;base64," + data, image.size)
-
-
-def _picture(png: Path, image: Embedded, experiment: str, link: Callable[[Path], str]) -> Picture:
-    name = png.stem
-    caption = figure_caption(name)
-    first = re.split(r"(?<=[.:])\s", caption, maxsplit=1)[0].rstrip(".:")
-    return Picture(
-        name=name,
-        title=name.replace("-", ", ").capitalize(),
-        alt=f"{experiment}: {first}" if experiment else first,
-        caption=caption,
-        image=image,
-        files={
-            suffix: link(png.with_suffix(f".{suffix}"))
-            for suffix in ("pdf", "png", "csv")
-            if png.with_suffix(f".{suffix}").exists()
-        },
-    )
-
-
-def figure_caption(name: str) -> str:
-    """The caption that Snakemake's report shows as well; ``a-b`` without one of its own has that of ``a``."""
-    paths = (WORKFLOW / f"report/{stem}.rst" for stem in (name, name.partition("-")[0]))
-    path = next(path for path in paths if path.exists())
-    return " ".join(path.read_text(encoding="utf-8").split())

@@ -8,6 +8,9 @@ from pathlib import Path
 import pandas as pd
 
 from workflow.analysis.summary import AXES
+from workflow.analysis.writing import as_written
+from workflow.page.columns import NAMES, in_order
+from workflow.page.sentences import in_sentences
 
 __all__ = ["Anchors", "Cell", "Row", "Table", "from_frame", "read_table", "slug"]
 
@@ -17,6 +20,8 @@ Anchors = Mapping[tuple[str, ...], str]
 Link = Callable[[Path], str]
 NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
 LONG = 44  # characters from which on a cell may break into lines
+ABSENT = "–"
+SMALL = 0.01  # below, a number with many digits is shown with an exponent
 MISSING = ("", "nan", "NaN", "None", "-")
 MARKED = ("verdict", "status")
 
@@ -53,42 +58,64 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
-    """A table with a title and a caption."""
+    """A table with a title and a caption; ``seen``: how many of its columns, the first ones, are seen at once."""
 
     name: str
     title: str
     caption: str
     columns: list[str]
     rows: list[Row]
+    seen: int
+
+    @property
+    def note(self) -> str:
+        """Why there is nothing in it, if so."""
+        return self.rows[0].cells[0].text if self.columns == ["note"] and self.rows else ""
+
+    @property
+    def under_method(self) -> bool:
+        """Whether a narrow window may put the experiment below the method that stands beside it."""
+        return self.columns[:2] == ["experiment", "method"]
 
     @property
     def numeric(self) -> list[bool]:
-        """For each column, whether all its cells are plain numbers."""
-        return [
-            bool(self.rows) and all(NUMBER.fullmatch(row.cells[i].text) for row in self.rows)
-            for i in range(len(self.columns))
-        ]
+        """For each column, whether all its cells are plain numbers, or missing."""
+        return [self._is_numeric({row.cells[i].text for row in self.rows}) for i in range(len(self.columns))]
+
+    @staticmethod
+    def _is_numeric(texts: set[str]) -> bool:
+        known = texts - {ABSENT}
+        return bool(known) and all(NUMBER.fullmatch(text) for text in known)
 
     def of(self, experiment: str) -> "Table":
-        """The rows of one experiment, without the column that names it; none if there is no such column."""
+        """The rows of one experiment, without the column that names it and without the caption, which the whole
+        table has; no rows if there is no such column."""
         rows = [row for row in self.rows if row.axes.get("experiment") == experiment]
         if not rows:
             return replace(self, rows=[])
         place = self.columns.index("experiment")
         cut = [replace(row, cells=row.cells[:place] + row.cells[place + 1 :]) for row in rows]
-        return replace(self, columns=self.columns[:place] + self.columns[place + 1 :], rows=cut)
+        columns = self.columns[:place] + self.columns[place + 1 :]
+        seen = self.seen - (place < self.seen)
+        return replace(self, caption="", columns=columns, rows=cut, seen=seen)
 
 
 def read_table(path: Path, caption: str, anchors: Anchors, link: Link) -> Table:
-    """The table written as CSV at ``path``, titled by its name."""
-    return from_frame(pd.read_csv(path, dtype=str, keep_default_na=False), path.stem, caption, anchors, link)
+    """The table written as CSV at ``path``, titled by its name, with what its names say in sentences."""
+    frame = as_written(pd.read_csv(path, dtype=str, keep_default_na=False))
+    return from_frame(in_sentences(frame, path.stem), path.stem, caption, anchors, link, fold=True)
 
 
-def from_frame(frame: pd.DataFrame, name: str, caption: str, anchors: Anchors, link: Link) -> Table:
+def from_frame(
+    frame: pd.DataFrame, name: str, caption: str, anchors: Anchors, link: Link, fold: bool = False
+) -> Table:
     """A frame of texts as a table; the method (or experiment) of a row is linked to its runs, and a column
-    ``folder`` to the directories it names. ``link`` makes a path relative to the page."""
+    ``folder`` to the directories it names. ``link`` makes a path relative to the page. ``fold``:
+    the columns that are seen at once come first (:func:`workflow.page.columns.in_order`), else all stand as they
+    are."""
+    columns, seen = in_order(frame, name) if fold else (list(frame.columns), len(frame.columns))
     rows = []
-    for values in frame.to_dict("records"):
+    for values in frame[columns].to_dict("records"):
         axes = {axis: values[axis] for axis in AXES if values.get(axis, "") not in MISSING}
         href = _link(axes, anchors)
         linked = "method" if "method" in axes else "experiment"
@@ -98,7 +125,8 @@ def from_frame(frame: pd.DataFrame, name: str, caption: str, anchors: Anchors, l
             cells[list(values).index("folder")] = Cell(values["folder"], folders=targets)
         rows.append(Row(cells, axes))
     title = name.replace("-", " ").replace("_", " ").capitalize()
-    return Table(name, title, caption, list(frame.columns), rows)
+    names = NAMES.get(name, {})
+    return Table(name, title, caption, [names.get(column, column) for column in columns], rows, seen)
 
 
 def _link(axes: Mapping[str, str], anchors: Anchors) -> str | None:
@@ -107,19 +135,21 @@ def _link(axes: Mapping[str, str], anchors: Anchors) -> str | None:
 
 
 def _cell(column: str, text: str, href: str | None) -> Cell:
-    text = "–" if text in MISSING else _rounded(text)
+    text = ABSENT if text in MISSING else _rounded(text)
     number = NUMBER.match(text)
     infinite = float("inf") if text.startswith("inf") else None
     mark = f"mark {slug(column)} is-{slug(text)}" if column in MARKED else ""
+    if text.endswith(" contended"):
+        mark = "mark is-contended"
     return Cell(text, float(number[0]) if number else infinite, href, mark)
 
 
 def _rounded(text: str) -> str:
-    """A plain real number with more digits than anyone reads, in four; everything else as it is."""
-    if (
-        not NUMBER.fullmatch(text)
-        or not set(text) & set(".eE")
-        or len(re.sub(r"[eE].*|\D", "", text).lstrip("0")) <= 4
-    ):
+    """A plain real number with more digits than anyone reads, in four, or in three if it is small; everything else
+    as it is."""
+    if not NUMBER.fullmatch(text) or not set(text) & set(".eE"):
         return text
-    return f"{float(text):.4g}"
+    number, digits = float(text), len(re.sub(r"[eE].*|\D", "", text).lstrip("0"))
+    if 0 < abs(number) < SMALL and digits >= 3:
+        return f"{number:.2e}"
+    return f"{number:.4g}" if digits > 4 else text

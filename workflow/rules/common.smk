@@ -1,11 +1,16 @@
-# The sweep and the names of its files; everything else asks these helpers.
+# The runs of the study and the names of its files; everything else asks these helpers.
 import re
+import time
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
-from solvers.configuration import ConfigurationError
-from solvers.record import FILES, RecordError
+from solvers.configuration.catalogue import ConfigurationError
+from solvers.plugins import PluginError
+from solvers.runs.archive import ARCHIVE
+from solvers.runs.place import DEPTH, PATTERN, Place
+from solvers.runs.record import FILES, RecordError
+from workflow.analysis import register
 from workflow.sweep import Sweep
 
 
@@ -14,66 +19,113 @@ report: "../report/workflow.rst"
 
 try:
     SWEEP = Sweep.from_config(config, files=workflow.configfiles)
-except (ConfigurationError, RecordError) as error:
+except (ConfigurationError, PluginError, RecordError) as error:
     raise WorkflowError(str(error)) from None
 
-TABLES = (
-    "verdict-counts",
-    "verdicts",
-    "coverage",
-    "comparison",
-    "ranking",
-    "statistics",
-    "tests",
-    "targets",
-    "profiles",
-    "backends",
-    "numerics",
-    "conclusions",
-    "stages",
-)
-FIGURES = (
-    "errors",
-    "losses",
-    "balance",
-    "fields",
-    "residuals",
-    "targets",
-    "trajectories",
-    "partings",
-)
-GROUP_FIGURES = ("subdomains",)
-SUMMARY_FIGURES = ("overview", "profiles-evaluations", "profiles-seconds")
+GROUPED = [name for name in SWEEP.experiments if SWEEP.grouped(name)]
+UNGROUPED = [name for name in SWEEP.experiments if not SWEEP.grouped(name)]
+FORMATS = {"tables": ("csv", "md", "tex", "html"), "figures": ("pdf", "png", "csv")}
+
+
+def one_of(names):
+    """A wildcard constraint: one of these names."""
+    return "|".join(map(re.escape, names)) or "(?!)"
 
 
 wildcard_constraints:
-    scale=SWEEP.scale,
-    sweep=SWEEP.name,
-    experiment="|".join(map(re.escape, SWEEP.experiments)),
+    scale=re.escape(SWEEP.scale),
+    report=re.escape(SWEEP.name),
+    experiment=one_of(SWEEP.experiments),
     seed=r"\d+",
+
+
+def in_archive(path):
+    """Whether a file is an archived run's."""
+    return Path(path).is_relative_to(ARCHIVE)
 
 
 def run_files(name, experiment=None):
     """The file called `name` of every run, or of every run of one experiment; no rule makes an archived one."""
-    files = [str(folder / name) for folder in SWEEP.folders(experiment)]
-    return ancient(files) if SWEEP.archived else files
+    files = [folder / name for folder in SWEEP.folders(experiment)]
+    return [ancient(str(f)) if in_archive(f) else str(f) for f in files]
+
+
+def archived_like():
+    """The archived runs at this scale: with these the table `check` compares what is made here."""
+    folders = Place.glob(ARCHIVE, scale=SWEEP.scale)
+    return local([str(folder / "run.json") for folder in folders])
 
 
 def other_files(experiment=None):
     """The other files of the same runs; a run leaves them all, but an archived one may have been thinned."""
     names = [name for name in FILES if name != "run.json"]
     files = [path for name in names for path in run_files(name, experiment)]
-    return [path for path in files if not SWEEP.archived or Path(path).exists()]
+    return [path for path in files if not in_archive(path) or Path(path).exists()]
+
+
+def place(wildcards):
+    """The directory of a run, relative to the root of the results."""
+    return PATTERN.format(**wildcards)
 
 
 def identity(wildcards):
     """Specification and code of a run, as a param: a change of either makes the run again."""
-    return SWEEP.identity(wildcards)
+    return SWEEP.identity(place(wildcards))
+
+
+def stored():
+    """Whether files are in a storage, as on Kubernetes, and not where Snakemake runs."""
+    settings = workflow.storage_settings
+    return bool(settings and settings.default_storage_provider)
+
+
+def results_here():
+    """The folder of all results where Snakemake runs; that of a storage plug-in with plain files, if it has one."""
+    settings = workflow.storage_settings
+    stored = settings is not None and settings.default_storage_provider == "fs"
+    return Path(settings.default_storage_prefix if stored else "") / "results"
+
+
+def write_outdated():
+    """A file that is newer than every run, and other than before: the input of runs that are outdated."""
+    places = [
+        place for place in SWEEP.places() if SWEEP.outdated(place, results_here())
+    ]
+    OUTDATED.parent.mkdir(exist_ok=True)
+    OUTDATED.write_text(
+        "\n".join([f"outdated at {time.time_ns()}:", *map(str, places), ""])
+    )
+
+
+OUTDATED = Path(".cache/outdated-runs.txt")
+if not SWEEP.archived and (workflow.is_main_process or not OUTDATED.exists()):
+    write_outdated()
+
+
+def outdated(wildcards):
+    """The file that makes a run again if the one that is there is of another specification or code, be it copied,
+    merged or made by hand: Snakemake's own metadata know such runs no better than a table does.
+    """
+    # A job with an input on this machine alone would be made here, not on the cluster.
+    if stored():
+        return []
+    again = SWEEP.outdated(place(wildcards), results_here())
+    return local(str(OUTDATED)) if again else local(ancient(str(OUTDATED)))
+
+
+def kept(files):
+    """Outputs that are there until a run replaces them itself: a finished run that is made again is taken."""
+    return files if stored() else [update(file) for file in files]
+
+
+def command(wildcards):
+    """The command of a run, as a person types it."""
+    return SWEEP.command(place(wildcards))
 
 
 def results_root(wildcards, output):
     """The folder of all results: `results`, or where a storage plug-in, as on Kubernetes, has its files on a node."""
-    return Path(output[0]).parents[6]
+    return Path(output[0]).parents[DEPTH]
 
 
 def minutes(wildcards):
@@ -81,71 +133,71 @@ def minutes(wildcards):
     return {"smoke": 10, "quick": 60}.get(wildcards.scale, 720)
 
 
-def cards():
+def gpus():
     """The gpu resource of a run. Not declared if it is 0: Kubernetes would take that for a wish, too."""
-    return {"gpu": SWEEP.gpu} if SWEEP.gpu else {}
+    return {"gpu": SWEEP.study.gpus} if SWEEP.study.gpus else {}
+
+
+def at_a_time():
+    """How many runs there are at once: as many as there are cores here, or jobs on a cluster."""
+    settings = workflow.resource_settings
+    return settings.nodes or settings.cores or 1
+
+
+def files_of(kind, names):
+    """Tables or figures of these names, in all formats."""
+    folder = f"reports/{SWEEP.name}/{kind}"
+    return [f"{folder}/{name}.{suffix}" for name in names for suffix in FORMATS[kind]]
 
 
 def tables():
-    return expand(
-        "reports/{sweep}/tables/{table}.{suffix}",
-        sweep=SWEEP.name,
-        table=TABLES,
-        suffix=("csv", "md", "tex", "html"),
-    )
-
-
-def table_output(name, suffix):
-    """A table's file; the HTML goes into Snakemake's report."""
-    path = f"reports/{{sweep}}/tables/{name}.{suffix}"
-    if suffix != "html":
-        return path
-    return report(
-        path, caption="../report/table.rst", category="Tables", labels={"table": name}
-    )
-
-
-def names_of_figures(experiment):
-    grouped = GROUP_FIGURES if SWEEP.grouped(experiment) else ()
-    return FIGURES + grouped
-
-
-def only_grouped(grouped):
-    """Wildcard constraint: an experiment with groups, or one without, of which there may be none."""
-    chosen = [name for name in SWEEP.experiments if SWEEP.grouped(name) == grouped]
-    return "|".join(map(re.escape, chosen)) or "(?!)"
+    return files_of("tables", SWEEP.tables())
 
 
 def figures():
     """All figures, in the order of the page."""
-    names = [
-        f"{experiment}/{figure}"
+    names = [f"{e}/{name}" for e in SWEEP.experiments for name in SWEEP.figures_of(e)]
+    return files_of("figures", summary_figures() + names)
+
+
+def summary_figures():
+    """The figures drawn of the summary: of all runs, and of each experiment point by point."""
+    points = [
+        f"{experiment}/{name}"
         for experiment in SWEEP.experiments
-        for figure in names_of_figures(experiment)
+        for name in SWEEP.figures_of_points()
     ]
-    return expand(
-        "reports/{sweep}/figures/{figure}.{suffix}",
-        sweep=SWEEP.name,
-        figure=[*SUMMARY_FIGURES, *names],
-        suffix=("pdf", "png", "csv"),
-    )
+    return SWEEP.figures_of_summary() + points
+
+
+def table_outputs():
+    """Four files for each table; the HTML goes into Snakemake's report."""
+    return [table_output(path) for path in tables()]
+
+
+def table_output(path):
+    if not path.endswith(".html"):
+        return path
+    labels = {"table": Path(path).stem}
+    return report(path, caption="../report/table.rst", category="Tables", labels=labels)
 
 
 def figure_outputs(names, folder, experiment):
     """Three files for each figure; the PNG goes into Snakemake's report."""
-    return {
-        f"{name}_{suffix}": figure_output(f"{folder}/{name}.{suffix}", name, experiment)
+    return [
+        figure_output(f"{folder}/{name}.{suffix}", experiment)
         for name in names
-        for suffix in ("pdf", "png", "csv")
-    }
+        for suffix in FORMATS["figures"]
+    ]
 
 
-def figure_output(path, name, experiment):
+def figure_output(path, experiment):
     if not path.endswith(".png"):
         return path
+    name = Path(path).stem
     return report(
         path,
-        caption=f"../report/{name.partition('-')[0]}.rst",
+        caption=register.figure(name).caption_file,
         category="Figures",
         subcategory=experiment,
         labels={"experiment": experiment, "figure": name},

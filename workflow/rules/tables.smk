@@ -13,13 +13,16 @@ rule summary:
         others=other_files(),
     output:
         csv=report(
-            "reports/{sweep}/summary.csv",
+            "reports/{report}/summary.csv",
             caption="../report/summary.rst",
             category="Tables",
             labels={"table": "all runs"},
         ),
     log:
-        "logs/summary/{sweep}.log",
+        "logs/summary/{report}.log",
+    params:
+        axes=[repr(axis) for axis in SWEEP.axes],
+        columns=sorted(register.COLUMNS),  # with others the table is made anew
     message:
         "one table of all runs"
     script:
@@ -28,16 +31,13 @@ rule summary:
 
 rule tables:
     input:
-        summary=rules.summary.output.csv,
+        summary=f"reports/{SWEEP.name}/summary.csv",
         manifest=local("config/paper/manifest.yaml"),
+        archived=archived_like() if "check" in SWEEP.tables() else [],
     output:
-        **{
-            f"{name}_{suffix}": table_output(name, suffix)
-            for name in TABLES
-            for suffix in ("csv", "md", "tex", "html")
-        },
+        table_outputs(),
     log:
-        "logs/tables/{sweep}.log",
+        f"logs/tables/{SWEEP.name}.log",
     message:
         "tables"
     script:

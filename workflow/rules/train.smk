@@ -3,26 +3,25 @@
 
 
 rule train:
+    input:
+        outdated=outdated,
     output:
-        expand(
-            "results/{scale}/{experiment}/{method}/{backend}/{numerics}/{seed}/{file}",
-            file=FILES,
-            allow_missing=True,
-        ),
+        kept(expand(f"results/{PATTERN}/{{file}}", file=FILES, allow_missing=True)),
     log:
-        "logs/train/{scale}/{experiment}/{method}/{backend}/{numerics}/{seed}.log",
+        f"logs/train/{PATTERN}.log",
+    wildcard_constraints:
+        experiment=one_of(SWEEP.variants()),
     threads: 1
     resources:
-        **cards(),
+        **gpus(),
         mem_mb=lambda wildcards, attempt: 2000 * attempt,
         runtime=lambda wildcards, attempt: minutes(wildcards) * attempt,
     params:
         identity=identity,
+        command=command,
         results=results_root,
     message:
         "{wildcards.experiment} {wildcards.method} {wildcards.backend} {wildcards.numerics} seed {wildcards.seed}"
     shell:
-        "python -m solvers run {wildcards.experiment} {wildcards.method}"
-        " --backend {wildcards.backend} --numerics {wildcards.numerics}"
-        " --scale {wildcards.scale} --seed {wildcards.seed} --results {params.results}"
+        "{params.command} --results {params.results}"
         " --time-limit $(({resources.runtime} * 57)) > {log} 2>&1"

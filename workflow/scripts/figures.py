@@ -3,11 +3,10 @@
 import sys
 from pathlib import Path
 
-from workflow.analysis.figures import FIGURES, GROUP_FIGURES, read_runs, write_figure
-from workflow.analysis.profiles import CURVES
+from workflow.analysis import register
+from workflow.analysis.figures import read_runs, write_figure
 
 sys.stdout = sys.stderr = open(snakemake.log[0], "w", buffering=1)
 runs = read_runs([Path(path).parent for path in snakemake.input.runs])
-draws = FIGURES | GROUP_FIGURES | CURVES
-for name in snakemake.params.figures:
-    write_figure(*draws[name](runs), Path(snakemake.output[f"{name}_pdf"]))
+for path in (Path(path) for path in snakemake.output if path.endswith(".pdf")):
+    write_figure(*register.figure(path.stem).load()(runs), path)

@@ -3,7 +3,6 @@
 import sys
 from pathlib import Path
 
-from workflow.analysis.tables import TABLES, caption
 from workflow.page import Inputs, write_page
 
 sys.stdout = sys.stderr = open(snakemake.log[0], "w", buffering=1)
@@ -12,6 +11,7 @@ inputs = Inputs(
     tables=[Path(path) for path in snakemake.input.tables],
     figures=[Path(path) for path in snakemake.input.figures],
     config=snakemake.config,
+    title=snakemake.params.title,
+    description=snakemake.params.description,
 )
-captions = {name: caption(name) for name in TABLES}
-write_page(Path(snakemake.output.page), inputs, captions, snakemake.threads)
+write_page(Path(snakemake.output.page), inputs, snakemake.threads)

@@ -4,6 +4,10 @@ import sys
 from pathlib import Path
 
 from workflow.analysis.summary import summarise
+from workflow.analysis.writing import harmless
+from workflow.sweep import Sweep
 
 sys.stdout = sys.stderr = open(snakemake.log[0], "w", buffering=1)
-summarise(Path(path).parent for path in snakemake.input.runs).to_csv(snakemake.output.csv, index=False)
+sweep = Sweep.from_config(snakemake.config)
+folders = (Path(path).parent for path in snakemake.input.runs)
+harmless(summarise(folders, sweep.axes, sweep.wanted)).to_csv(snakemake.output.csv, index=False)

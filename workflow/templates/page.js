@@ -1,5 +1,6 @@
 "use strict";
 // Filters hide the rows, sections and tiles that carry the axis with a value not chosen; headers sort their table.
+// What a reader must see works without this: columns are opened by style alone.
 const filters = [...document.querySelectorAll(".filter")];
 
 function chosen(filter) {
@@ -8,7 +9,7 @@ function chosen(filter) {
 
 function apply() {
   const wanted = filters.map((filter) => [filter.dataset.axis, chosen(filter)]);
-  for (const element of document.querySelectorAll("tr[data-experiment], tr[data-backend], tr[data-method], section[data-experiment], nav [data-experiment], .tiles")) {
+  for (const element of document.querySelectorAll("tr[data-experiment], tr[data-backend], tr[data-method], section[data-experiment], nav [data-experiment], .tiles, .claims [data-backend]")) {
     element.hidden = wanted.some(([axis, values]) => {
       const value = element.dataset[axis];
       return value !== undefined && filterHas(axis, value) && !values.has(value);
@@ -73,6 +74,11 @@ document.addEventListener("click", (event) => {
 });
 document.addEventListener("keydown", (event) => {
   if (event.key === "Escape") for (const filter of filters) filter.open = false;
+});
+for (const only of document.querySelectorAll("button.only")) only.addEventListener("click", () => {
+  for (const box of document.querySelectorAll('.filter[data-axis="experiment"] input')) box.checked = box.value === only.dataset.experiment;
+  apply();
+  document.getElementById("tables").scrollIntoView();
 });
 window.addEventListener("hashchange", reveal);
 window.addEventListener("beforeprint", () => {

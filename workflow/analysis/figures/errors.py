@@ -6,16 +6,17 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
-from workflow.analysis.figures.runs import Run
-from workflow.analysis.figures.style import colours, legend, note, panels, styles
+from workflow.analysis.figures.runs import Run, authors_error, method_title
+from workflow.analysis.figures.style import colours, label_ends, legend, note, panels, styles
 
 __all__ = ["AGAINST", "draw_errors", "error_table"]
 
 AGAINST = {
     "iteration": "iterations",
-    "evaluation": "evaluations of loss and gradient",
-    "seconds": "seconds of training",
+    "evaluation": "evaluations",
+    "seconds": "CPU seconds",
 }
 POINTS = 200
 LOGARITHMIC = 8  # from this ratio of the longest run to the shortest on, the axis is logarithmic
@@ -53,10 +54,14 @@ def _common(values: Sequence[np.ndarray]) -> np.ndarray:
 
 
 def draw_errors(runs: Sequence[Run]) -> tuple[Figure, pd.DataFrame]:
-    """Relative L2 error against iterations, evaluations and seconds: median and range over the seeds."""
+    """Relative L2 error against iterations, evaluations and CPU seconds: median and range over the seeds. At the
+    right of each row the methods by name, with the number of their seeds, and the authors' errors as triangles."""
     numerics = list(dict.fromkeys(run.record.spec.numerics for run in runs))
     hues, lines = colours([run.record.spec.method for run in runs]), styles(runs)
-    figure, axes = panels(len(numerics), len(AGAINST), 2.9, sharey=True, sharex="col")
+    theirs = {run.record.spec.method: authors_error(*_key(run)) for run in runs}
+    titles = {run.record.spec.method: method_title(*_key(run)) for run in runs}
+    height = max(2.9, 0.7 + 0.17 * len(titles))  # there is a name for each method beside the panels
+    figure, axes = panels(len(numerics), len(AGAINST), height, sharey=True, sharex="col")
     tables = []
     for column, (against, label) in zip(axes.T, AGAINST.items(), strict=True):
         table = error_table(runs, against)
@@ -67,9 +72,39 @@ def draw_errors(runs: Sequence[Run]) -> tuple[Figure, pd.DataFrame]:
         column[-1].set_xlabel(label)
     for axis in axes[:, 0]:
         axis.set_ylabel("relative L2 error")
-    legend(figure, hues, lines)
+    for axis, name in zip(axes[:, -1], numerics, strict=True):
+        own = tables[-1][tables[-1].numerics == name]
+        _authors(axis, {method: theirs[method] for method in own.method.unique()}, hues)
+    for axis, name in zip(axes[:, -1], numerics, strict=True):
+        _name(axis, tables[-1][tables[-1].numerics == name], titles, hues)
+    mark = {"marker": "<", "color": "0.3", "linestyle": "", "label": "the authors' error"}
+    legend(figure, {}, lines, [Line2D([], [], **mark)] if any(map(np.isfinite, theirs.values())) else [])
     note(figure, runs, [run for run in runs if len(run.history)], "history")
-    return figure, pd.concat(tables, ignore_index=True)[["against", "at", *AXES, "rel_l2"]]
+    table = pd.concat(tables, ignore_index=True)[["against", "at", *AXES, "rel_l2"]]
+    return figure, table.assign(authors=table.method.map(theirs))
+
+
+def _key(run: Run) -> tuple[str, str]:
+    return run.record.spec.experiment, run.record.spec.method
+
+
+def _authors(axis: Axes, theirs: dict[str, float], hues: dict) -> None:
+    """A triangle at the right edge for each error of the authors."""
+    for method, error in theirs.items():
+        if np.isfinite(error):
+            where = {"transform": axis.get_yaxis_transform(), "clip_on": False, "zorder": 4}
+            axis.plot([1.0], [error], marker="<", color=hues[method], markersize=5, **where)
+
+
+def _name(axis: Axes, table: pd.DataFrame, titles: dict[str, str], hues: dict) -> None:
+    """Every method at the height of its last error, the median of all its runs, with the seeds of each backend."""
+    ends = []
+    for method, own in table.groupby("method", sort=False):
+        seeds = list(dict.fromkeys(own.groupby("backend").seed.nunique()))
+        count = " and ".join(map(str, seeds)) + (" seeds" if seeds != [1] else " seed")
+        last = own.groupby(["backend", "seed"]).rel_l2.last().median() if len(own) else np.inf
+        ends.append((last, f"{titles[method]}, {count}", hues[method]))
+    label_ends(axis, ends)
 
 
 def _draw(axis: Axes, table: pd.DataFrame, against: str, hues: dict, lines: dict) -> None:

@@ -1,6 +1,8 @@
 """Every run's error beside the authors' number: the whole sweep at a glance."""
 
+import textwrap
 from collections.abc import Sequence
+from itertools import cycle
 
 import numpy as np
 import pandas as pd
@@ -9,7 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from solvers.configuration import Catalogue
+from solvers.configuration.catalogue import Catalogue
+from workflow.analysis.figures.runs import method_title
 from workflow.analysis.figures.style import colours, panels
 
 __all__ = ["draw_overview", "overview_table"]
@@ -28,8 +31,8 @@ def overview_table(summary: pd.DataFrame, catalogue: Catalogue) -> pd.DataFrame:
 
 
 def draw_overview(summary: pd.DataFrame, catalogue: Catalogue) -> tuple[Figure, pd.DataFrame]:
-    """A line for each method of each experiment: a mark for each run, coloured by backend and shaped by numerics,
-    and a bar for the authors."""
+    """A line for each method of each experiment: a mark for each run, coloured by backend and shaped by
+    backend and numerics, and a bar for the authors."""
     table = overview_table(summary, catalogue)
     lines = list(dict.fromkeys(zip(table.experiment, table.method, strict=True)))
     figure, axes = panels(1, 1, 0.9 + 0.2 * len(lines))
@@ -40,33 +43,38 @@ def draw_overview(summary: pd.DataFrame, catalogue: Catalogue) -> tuple[Figure, 
     places = np.array([lines.index(key) for key in zip(table.experiment, table.method, strict=True)], dtype=float)
     series = list(dict.fromkeys(zip(table.backend, table.numerics, strict=True)))
     hues = colours(sorted(set(table.backend)))
-    shapes = dict(zip(dict.fromkeys(table.numerics), MARKERS, strict=False))
+    shapes = dict(zip(series, cycle(MARKERS), strict=False))
     for i, (backend, numerics) in enumerate(series):
         shift = 0.5 * ((i + 0.5) / len(series) - 0.5)
         own = (table.backend == backend) & (table.numerics == numerics)
-        for done, look in ((True, {"marker": shapes[numerics], "linewidths": 0}), (False, {"marker": "x"})):
+        for done, look in (
+            (True, {"marker": shapes[backend, numerics], "linewidths": 0}),
+            (False, {"marker": "x"}),
+        ):
             rows = (own & ((table.status == "finished") == done)).to_numpy()
             error = table.rel_l2[rows].fillna(edge).clip(upper=edge)
             axis.scatter(error, places[rows] + shift, s=14, color=hues[backend], alpha=0.8, **look)
     axis.scatter(table.authors, places, marker="|", s=90, color="black", linewidths=1.6, zorder=3)
-    _label(axis, lines)
-    handles = [Line2D([], [], marker=shapes[n], color=hues[b], linestyle="", label=f"{b}, {n}") for b, n in series]
-    authors = Line2D(
-        [], [], marker="|", color="black", linestyle="", markersize=9, markeredgewidth=1.6, label="authors"
-    )
-    figure.legend(handles=[*handles, authors], loc="outside upper center", ncols=5, frameon=False)
+    _label(axis, lines, catalogue)
+    handles = [
+        Line2D([], [], marker=shapes[b, n], color=hues[b], linestyle="", label=f"{b}, {n}") for b, n in series
+    ]
+    if table.authors.notna().any():
+        bar = {"markersize": 9, "markeredgewidth": 1.6, "linestyle": ""}
+        handles.append(Line2D([], [], marker="|", color="black", label="the authors", **bar))
+    figure.legend(handles=handles, loc="outside upper center", ncols=5, frameon=False)
     return figure, table
 
 
-def _label(axis: Axes, lines: Sequence[tuple[str, str]]) -> None:
+def _label(axis: Axes, lines: Sequence[tuple[str, str]], catalogue: Catalogue) -> None:
     """Methods as ticks, experiments at the right, a rule between two of them."""
     axis.set_ylim(len(lines) - 0.5, -0.5)
-    axis.set_yticks(range(len(lines)), [method for _, method in lines], fontsize="x-small")
+    axis.set_yticks(range(len(lines)), [method_title(*line) for line in lines], fontsize="x-small")
     axis.set_xlabel("relative L2 error")
     for experiment in dict.fromkeys(name for name, _ in lines):
         own = [i for i, (name, _) in enumerate(lines) if name == experiment]
         axis.axhline(own[0] - 0.5, color="0.6", linewidth=0.8)
-        axis.annotate(
-            experiment, (1.01, np.mean(own)), xycoords=("axes fraction", "data"), va="center", fontsize="x-small"
-        )
+        title = "\n".join(textwrap.wrap(catalogue.experiment(experiment).title, 26))
+        place = {"xycoords": ("axes fraction", "data"), "va": "center"}
+        axis.annotate(title, (1.01, float(np.mean(own))), fontsize="x-small", linespacing=0.95, **place)
     sns.despine(ax=axis, left=True)

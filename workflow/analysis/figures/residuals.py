@@ -8,19 +8,20 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from problems.base import Problem
-from solvers.assembly import build_model
-from solvers.jets import numpy_ops
-from solvers.record import read_weights
-from solvers.sampling import uniform_grid
-from solvers.spec import RunSpec
-from solvers.terms import Piece, block_arrays, build_terms, chunked, residuals
-from workflow.analysis.figures.fields import error_scale, field_table, show_map
+from solvers.configuration.assembly import build_model
+from solvers.configuration.spec import RunSpec
+from solvers.model.jets import numpy_ops
+from solvers.model.terms import CollocationPoints, build_terms, chunked, constraint_arrays, residuals
+from solvers.points.grids import uniform_grid
+from solvers.runs.record import read_weights
+from workflow.analysis.figures.fields import field_table
+from workflow.analysis.figures.maps import colour_bars, cuts, decades, map_height, show_map
 from workflow.analysis.figures.runs import Run, by_panel, lowest_seeds
-from workflow.analysis.figures.style import colours, hide_unused, legend, note, panels
+from workflow.analysis.figures.style import colours, hide_unused, legend, note, panels, styles
 
 __all__ = ["draw_residuals", "pointwise_residual"]
 
-DECADES = 7
+DECADES = 8  # of curves, below the forcing
 ACROSS = 4  # maps in a row
 AT_ONCE = 500  # points that stay in the cache
 FORCING = "forcing"
@@ -40,10 +41,10 @@ def pointwise_residual(folder: Path, spec: RunSpec, problem: Problem, points: np
     model = build_model(spec, problem)
     saved = read_weights(folder)
     parameters = {name: saved[f"last/{name}"].astype(float) for name in model.shapes}
-    (block,) = build_terms([Piece("residual", problem.residual, points)])[0].blocks
-    chunks = chunked(block_arrays(model, block), AT_ONCE)
+    (constraint,) = build_terms([CollocationPoints("residual", problem.residual, points)])[0].constraints
+    chunks = chunked(constraint_arrays(model, constraint), AT_ONCE)
     found = [
-        residuals(model, block, parameters, model.constants(block.layout) | chunk, numpy_ops)
+        residuals(model, constraint, parameters, model.constants(constraint.layout) | chunk, numpy_ops)
         for chunk in (dict(zip(chunks, one, strict=True)) for one in zip(*chunks.values(), strict=True))
     ]
     return np.concatenate(found)[: len(points)]
@@ -54,7 +55,7 @@ def draw_residuals(runs: Sequence[Run]) -> tuple[Figure, pd.DataFrame]:
     kept = [run for run in runs if has_weights(run)]
     shown = lowest_seeds(kept)
     axes, values = _computed(shown) if shown else ({}, {})
-    figure = (_maps if len(axes) == 2 else _curves)(shown, axes, values)
+    figure = (_maps if len(axes) > 1 else _curves)(shown, axes, values)
     note(figure, runs, kept, "file of weights")
     return figure, field_table(axes, values)
 
@@ -75,35 +76,39 @@ def _computed(shown: Sequence[Run]) -> tuple[dict[str, np.ndarray], dict[str, np
 
 def _curves(shown: Sequence[Run], axes: dict[str, np.ndarray], values: dict[str, np.ndarray]) -> Figure:
     grouped = by_panel(shown)
-    hues = colours(sorted({run.record.spec.backend for run in shown}))
+    hues, lines = colours(sorted({run.record.spec.backend for run in shown})), styles(shown)
     figure, grid = panels(len(grouped), 1, 1.8, sharex=True, sharey=True)
     for (axis,), (title, members) in zip(grid, grouped.items(), strict=False):
         axis.set_yscale("log")
         (x,) = axes.values()
         axis.plot(x, values[FORCING], color="0.75", linewidth=0.8)
         for i, run in enumerate(members):
-            look = {"color": hues[run.record.spec.backend], "linewidth": max(1.4 - 0.8 * i, 0.6)}
+            backend = run.record.spec.backend
+            look = {"color": hues[backend], "linestyle": lines[backend], "linewidth": max(1.4 - 0.6 * i, 0.7)}
             axis.plot(x, values[run.label], **look)
         axis.set_title(title, fontsize="small")
         axis.set_ylabel("|residual|")
     if shown:
         grid[-1, 0].set_xlabel(*axes)
         grid[0, 0].set_ylim(bottom=values[FORCING].max() * 10.0**-DECADES)
-    legend(figure, {"|forcing|, the residual of u = 0": "0.75"} | hues)
+    legend(figure, {"|forcing|, the residual of u = 0": "0.75"} | hues, lines)
     return figure
 
 
 def _maps(shown: Sequence[Run], axes: dict[str, np.ndarray], values: dict[str, np.ndarray]) -> Figure:
-    """|forcing|, then the residual of each run."""
+    """|forcing|, then the residual of each run, slice by slice if there are three coordinates."""
+    several = len({run.record.spec.backend for run in shown}) > 1
     titles = {"|forcing|": values[FORCING]} | {
-        f"{title}\n{run.record.spec.backend}": values[run.label]
+        f"{title}, {run.record.spec.backend}" if several else title: values[run.label]
         for title, members in by_panel(shown).items()
         for run in members
     }
-    columns = min(ACROSS, len(titles))
-    scale = error_scale(list(values.values()), DECADES)
-    figure, grid = panels(-(-len(titles) // columns), columns, 1.8)
-    for axis, (title, field) in zip(hide_unused(grid, len(titles)), titles.items(), strict=True):
-        mesh = show_map(axis, axes, field, scale, "magma", title)
-    figure.colorbar(mesh, ax=grid, label="|residual|", shrink=0.8, aspect=30, pad=0.01, extend="both")
+    parts = cuts(axes)
+    shown_maps = [(title, part, field) for title, field in titles.items() for part in parts]
+    columns = min(len(parts) if len(parts) > 1 else ACROSS, len(shown_maps))
+    scale = decades(list(values.values()))
+    figure, grid = panels(-(-len(shown_maps) // columns), columns, map_height(parts[0], columns))
+    for axis, (title, part, field) in zip(hide_unused(grid, len(shown_maps)), shown_maps, strict=True):
+        mesh = show_map(axis, part, field, scale, title)
+    colour_bars(figure, grid, [(mesh, "|residual|")])
     return figure

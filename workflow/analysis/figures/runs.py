@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -9,9 +10,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from solvers.record import RunRecord, read_fields, read_history, read_run
+from solvers.configuration.catalogue import Catalogue, ConfigurationError
+from solvers.runs.checked import checked_record
+from solvers.runs.record import RunRecord, read_fields, read_history
+from solvers.runs.rows import cpu_history
 
-__all__ = ["Run", "by_panel", "lowest_seeds", "named", "read_runs"]
+__all__ = ["Run", "authors_error", "by_panel", "lowest_seeds", "method_title", "named", "read_runs"]
 
 HISTORY = ["level", "iteration", "evaluation", "seconds", "objective", "rel_l2"]
 """Columns that every history has, also an empty one."""
@@ -19,7 +23,8 @@ HISTORY = ["level", "iteration", "evaluation", "seconds", "objective", "rel_l2"]
 
 @dataclass(frozen=True)
 class Run:
-    """A run: its record, and its history and fields, which are empty if a run that failed has none."""
+    """A run: its record, its history (with CPU seconds) and its fields, which are empty if a run that failed has
+    none."""
 
     folder: Path
     record: RunRecord
@@ -34,22 +39,50 @@ class Run:
         return f"{spec.method}, {spec.backend}, {spec.numerics}{mark}"
 
     @property
+    def title(self) -> str:
+        """The title of its method."""
+        return method_title(self.record.spec.experiment, self.record.spec.method)
+
+    @property
     def axes(self) -> dict[str, Any]:
         """The columns that name this run in a table."""
         return {axis: getattr(self.record.spec, axis) for axis in ("method", "backend", "numerics", "seed")}
 
 
+@cache
+def _methods(experiment: str) -> Mapping[str, Any]:
+    try:
+        return Catalogue().experiment(experiment).methods
+    except ConfigurationError:  # archived runs may be of experiments that are no more
+        return {}
+
+
+def method_title(experiment: str, method: str) -> str:
+    """The title of a method in the catalogue; its name if it is not there (any more)."""
+    entry = _methods(experiment).get(method)
+    return entry.title if entry else method
+
+
+def authors_error(experiment: str, method: str) -> float:
+    """The relative L2 error that the authors give for a method; missing if none is known."""
+    entry = _methods(experiment).get(method)
+    known = entry.authors.rel_l2 if entry else None
+    return np.nan if known is None else known
+
+
 def read_runs(folders: Sequence[Path]) -> list[Run]:
-    """The runs in ``folders``. Raises :class:`solvers.record.RecordError` for a damaged file."""
+    """The runs in ``folders``. Raises :class:`solvers.runs.record.RecordError` for a file, of weights too, that is
+    damaged or is not the one that was written."""
     return [_read(folder) for folder in folders]
 
 
 def _read(folder: Path) -> Run:
+    record = checked_record(folder)
     history = read_history(folder) if (folder / "history.parquet").exists() else pd.DataFrame()
     if history.empty:
         history = pd.DataFrame(columns=HISTORY, dtype=float)
     fields = read_fields(folder) if (folder / "fields.npz").exists() else {}
-    return Run(folder, read_run(folder), history, fields)
+    return Run(folder, record, cpu_history(history, record), fields)
 
 
 def lowest_seeds(runs: Sequence[Run]) -> list[Run]:
@@ -67,7 +100,7 @@ def by_panel(runs: Sequence[Run]) -> dict[str, list[Run]]:
     panels: dict[str, list[Run]] = {}
     for run in runs:
         spec = run.record.spec
-        title = f"{spec.method}, {spec.numerics}" if several else spec.method
+        title = f"{run.title}, {spec.numerics}" if several else run.title
         panels.setdefault(title, []).append(run)
     return {_with_status(title, members): members for title, members in panels.items()}
 

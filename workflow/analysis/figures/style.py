@@ -20,13 +20,15 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import NullLocator
 
 from workflow.analysis.figures.runs import Run, named
+from workflow.analysis.writing import harmless
 
-__all__ = ["WIDTH", "colours", "legend", "note", "panels", "styles", "write_figure"]
+__all__ = ["WIDTH", "colours", "label_ends", "legend", "note", "panels", "styles", "write_figure"]
 
 WIDTH = 8.0  # inches
 DPI = 150
 PALETTE = "colorblind"
 DECADES_WITH_MINOR_TICKS = 2
+LABEL_POINTS = 11.0  # from one name at the end of a line to the next
 LINES = ("-", (0, (4, 1.5)), (0, (1, 1.2)), (0, (5, 1, 1, 1)))
 
 sns.set_theme(
@@ -55,13 +57,41 @@ def panels(rows: int, columns: int, height: float, **options: Any) -> tuple[Figu
     return figure, figure.subplots(max(rows, 1), max(columns, 1), squeeze=False, **options)
 
 
-def legend(figure: Figure, coloured: Mapping[str, Any], styled: Mapping[str, Any] | None = None) -> None:
-    """One legend below the panels: what a colour is and, if there are several, what a line style is."""
+def legend(
+    figure: Figure,
+    coloured: Mapping[str, Any],
+    styled: Mapping[str, Any] | None = None,
+    more: Sequence[Line2D] = (),
+) -> None:
+    """One legend above the panels: what a colour is and, if there are several, what a line style is."""
     handles = [Line2D([], [], color=colour, label=name, linewidth=2) for name, colour in coloured.items()]
+    handles += more
     if styled and len(styled) > 1:
         handles += [Line2D([], [], color="0.2", linestyle=line, label=name) for name, line in styled.items()]
     if handles:
         figure.legend(handles=handles, loc="outside upper center", ncols=min(len(handles), 6), frameon=False)
+
+
+def label_ends(axis: Axes, ends: Sequence[tuple[float, str, Any]]) -> None:
+    """Names of lines at the right of the panel, each in its colour and at the height where its line ends, moved
+    apart where they would overlap: (value, name, colour). Lines that end nowhere finite are named at the top. The
+    limits of the axis must be final."""
+    low, high = axis.get_ylim()
+    apart = LABEL_POINTS / (72 * axis.get_figure().get_figheight() / axis.get_subplotspec().get_gridspec().nrows)
+    scaled = axis.get_yaxis().get_transform().transform
+    bottom, top = scaled(np.array([low, high]))
+    known = [(np.clip((scaled(value) - bottom) / (top - bottom), 0, 1) if np.isfinite(value) else 1.0, *rest)
+             for value, *rest in ends]  # fmt: skip
+    place = -np.inf
+    moved = []
+    for height, name, colour in sorted(known, key=lambda end: end[0]):
+        place = max(height, place + apart)
+        moved.append((place, name, colour))
+    over = max(0.0, place - 1.0)
+    for height, name, colour in moved:
+        axis.annotate(
+            name, (1.05, height - over), xycoords="axes fraction", va="center", fontsize="x-small", color=colour
+        )
 
 
 def note(figure: Figure, runs: Sequence[Run], shown: Sequence[Run], needed: str) -> None:
@@ -112,4 +142,4 @@ def write_figure(figure: Figure, table: pd.DataFrame, pdf: Path) -> None:
     figure.savefig(pdf, metadata={"CreationDate": None})
     figure.savefig(pdf.with_suffix(".png"), dpi=DPI)
     plt.close(figure)
-    table.to_csv(pdf.with_suffix(".csv"), index=False, float_format="%.6g")
+    harmless(table).to_csv(pdf.with_suffix(".csv"), index=False, float_format="%.6g")

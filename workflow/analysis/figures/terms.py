@@ -1,5 +1,6 @@
 """Loss terms during training: their values, their weights in the objective, the norms of their gradients."""
 
+import textwrap
 from collections.abc import Callable, Sequence
 
 import pandas as pd
@@ -7,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from workflow.analysis.figures.runs import Run, by_panel, lowest_seeds
-from workflow.analysis.figures.style import colours, hide_unused, legend, note, panels, styles
+from workflow.analysis.figures.style import colours, hide_unused, label_ends, legend, note, panels, styles
 
 __all__ = ["draw_balance", "draw_losses", "draw_subdomains"]
 
@@ -48,6 +49,11 @@ def _plot(axis: Axes, runs: Sequence[Run], series: Series, hues: dict, lines: di
             axis.axvline(iteration, color="0.4", linestyle=line, linewidth=0.7)
 
 
+def _name_terms(axis: Axes, run: Run, series: Series, hues: dict) -> None:
+    """The terms by name at the ends of their lines."""
+    label_ends(axis, [(series(run, term).iloc[-1], term, hues[term]) for term in _terms(run)])
+
+
 def _long(runs: Sequence[Run], quantities: dict[str, Series]) -> pd.DataFrame:
     """A row for each recorded iterate and term."""
     columns = [*(runs[0].axes if runs else ()), "iteration", "level", "term", *quantities]
@@ -74,7 +80,9 @@ def draw_losses(runs: Sequence[Run]) -> tuple[Figure, pd.DataFrame]:
         axis.set_xlabel("iteration")
     for axis in axes[:, 0]:
         axis.set_ylabel("mean square")
-    legend(figure, hues, lines)
+    for axis, members in zip(axes.flat, grouped.values(), strict=False):
+        _name_terms(axis, members[0], VALUE, hues)
+    legend(figure, {}, lines)
     note(figure, runs, kept, "history")
     return figure, _long(shown, {"mean square": VALUE})
 
@@ -91,17 +99,20 @@ def draw_balance(runs: Sequence[Run]) -> tuple[Figure, pd.DataFrame]:
     for row, (title, members) in zip(axes, grouped.items(), strict=False):
         for axis, series in zip(row, BALANCE.values(), strict=True):
             _plot(axis, members, series, hues, lines)
-        row[0].set_ylabel(title)
+        row[0].set_ylabel("\n".join(textwrap.wrap(title, 24)), fontsize="small")
     for axis in axes[-1]:
         axis.set_xlabel("iteration")
-    legend(figure, hues, lines)
+    *_, pull = BALANCE.values()
+    for axis, members in zip(axes[:, -1], grouped.values(), strict=False):
+        _name_terms(axis, members[0], pull, hues)
+    legend(figure, {}, lines)
     note(figure, runs, kept, "history")
     return figure, _long(shown, BALANCE)
 
 
 def draw_subdomains(runs: Sequence[Run]) -> tuple[Figure, pd.DataFrame]:
     """The residual's mean square in each subdomain, of the methods that group their residual; a panel for each."""
-    grouped = [run for run in runs if run.record.spec.groups]
+    grouped = [run for run in runs if run.record.spec.grouping]
     kept, shown = _shown(grouped)
     names = list(dict.fromkeys(term for run in shown for term in _terms(run) if term.startswith(GROUP)))
     rows = by_panel(shown)

@@ -1,0 +1,8 @@
+"""Where the project stands on this machine."""
+
+from pathlib import Path
+
+__all__ = ["ROOT"]
+
+ROOT = Path(__file__).resolve().parent.parent
+"""The project's folder."""

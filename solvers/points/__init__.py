@@ -1,0 +1,1 @@
+"""Collocation points: how they are drawn, and which term each of them belongs to."""

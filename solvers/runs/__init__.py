@@ -1,0 +1,1 @@
+"""A run's directory: its record and files, checkpoints, provenance, archive, merging, status."""

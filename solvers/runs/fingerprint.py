@@ -1,0 +1,156 @@
+"""A fingerprint of the code that a run's numbers depend on: its import closure in the rooms that make numbers.
+
+Two runs with equal fingerprints and specifications were made by the same code. A comment or a docstring does
+not count, nor does a module that only reads, checks, writes or shows; a change in one backend, problem or network
+concerns only the runs that use it.
+
+Data count too, where the code names them: every file that is not Python, lies in the folder of a module or below,
+and whose name stands in that module's code as a text, or is the module's but for its ending
+(``problems/ridge.csv`` of ``problems/ridge.py``). What is not seen: a file elsewhere, a name that is put together
+when the code runs, and a module that is imported without an ``import`` statement.
+"""
+
+import ast
+import hashlib
+from collections.abc import Iterable, Iterator
+from functools import cache
+from pathlib import Path
+
+from solvers.paths import ROOT
+
+__all__ = ["fingerprint", "forget"]
+
+PACKAGES = ("problems", "solvers")
+ROOMS = (
+    "problems",
+    "solvers.model",
+    "solvers.backends",
+    "solvers.balancing",
+    "solvers.points",
+    "solvers.optimizers",
+    "solvers.training",
+    "solvers.configuration.assembly",
+    "solvers.randomness",
+)
+"""What makes numbers: these modules and packages, with all that is in them."""
+ENTRIES = ("solvers.configuration.assembly", "solvers.training.loop", "solvers.training.metrics")
+
+
+def fingerprint(plugins: Iterable[str]) -> str:
+    """16 hexadecimal digits for training, the measurement of errors, the named plug-in modules, and all that these
+    import from the rooms that make numbers."""
+    return _closure_hash(tuple(sorted({*ENTRIES, *plugins})))
+
+
+def forget() -> None:
+    """Read all files again when the next fingerprint is asked for."""
+    _closure_hash.cache_clear()
+    _digest_and_imports.cache_clear()
+    _others.cache_clear()
+
+
+@cache
+def _closure_hash(entries: tuple[str, ...]) -> str:
+    seen: dict[str, str] = {}
+    waiting = list(entries)
+    while waiting:
+        module = waiting.pop()
+        if module in seen or not _makes_numbers(module):
+            continue
+        path = _file(module)
+        if path is None:
+            continue
+        seen[module], imported = _digest_and_imports(path, module)
+        waiting.extend(imported)
+        if "." in module:
+            waiting.append(module.rpartition(".")[0])
+    joined = "\n".join(f"{module} {digest}" for module, digest in sorted(seen.items()))
+    return hashlib.sha256(joined.encode()).hexdigest()[:16]
+
+
+def _file(module: str) -> Path | None:
+    base = ROOT.joinpath(*module.split("."))
+    candidates = (base.with_suffix(".py"), base / "__init__.py")
+    return next((path for path in candidates if path.is_file()), None)
+
+
+def _makes_numbers(module: str) -> bool:
+    return any(module == room or module.startswith(f"{room}.") for room in ROOMS)
+
+
+@cache
+def _digest_and_imports(path: Path, module: str) -> tuple[str, tuple[str, ...]]:
+    tree = ast.parse(path.read_bytes())
+    package = module if path.name == "__init__.py" else module.rpartition(".")[0]
+    imported = tuple(_imports(tree, package))
+    code = _without_docstrings(tree)
+    digest = hashlib.sha256(ast.dump(code).encode()).hexdigest()
+    data = [f" {file.relative_to(path.parent)} {_digest(file)}" for file in _data(code, path)]
+    return digest + "".join(data), imported
+
+
+def _data(tree: ast.AST, path: Path) -> list[Path]:
+    """The data files that the module at ``path`` names, or that are named like it."""
+    named = {
+        node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    }
+    names = {text.replace("\\", "/").rpartition("/")[2] for text in named}
+    return [
+        file
+        for file in _others(path.parent)
+        if file.name in names or (file.parent == path.parent and file.name.partition(".")[0] == path.stem)
+    ]
+
+
+@cache
+def _others(folder: Path) -> tuple[Path, ...]:
+    """All files in a folder and below that are not Python, sorted."""
+    files = (file for file in folder.rglob("*") if file.suffix not in (".py", ".pyc", ".pyi"))
+    return tuple(sorted(file for file in files if file.is_file()))
+
+
+def _digest(file: Path) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _imports(tree: ast.AST, package: str) -> Iterator[str]:
+    """Modules, and what may be modules, that code in ``package`` imports when it runs."""
+    for node in _executed(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = _absolute(node, package)
+            yield base
+            yield from (f"{base}.{alias.name}" for alias in node.names)
+
+
+def _executed(node: ast.AST) -> Iterator[ast.AST]:
+    """All nodes but those that only a type checker sees."""
+    yield node
+    children: Iterable[ast.AST] = ast.iter_child_nodes(node)
+    if isinstance(node, ast.If) and ast.unparse(node.test) in ("TYPE_CHECKING", "typing.TYPE_CHECKING"):
+        children = node.orelse
+    for child in children:
+        yield from _executed(child)
+
+
+def _absolute(node: ast.ImportFrom, package: str) -> str:
+    """The module that is imported from; every dot behind the first leads one package up."""
+    above = package.split(".")
+    parents = above[: len(above) - node.level + 1] if node.level else []
+    return ".".join([*parents, *([node.module] if node.module else [])])
+
+
+def _without_docstrings(tree: ast.AST) -> ast.AST:
+    for node in ast.walk(tree):
+        body = getattr(node, "body", None)
+        if isinstance(body, list):
+            setattr(node, "body", [line for line in body if not _is_text(line)] or [ast.Pass()])  # noqa: B010
+    return tree
+
+
+def _is_text(node: ast.AST) -> bool:
+    return (
+        isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+    )

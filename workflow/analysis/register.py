@@ -1,0 +1,216 @@
+"""All tables and all figures of the reports: to add one, write a function and enter it here.
+
+Functions are named, not imported, so that rules know all names without the plotting library.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from math import prod
+from pathlib import Path
+from typing import Any
+
+__all__ = [
+    "COLUMNS",
+    "FIGURES",
+    "OF_THE_PAPER",
+    "POINTS",
+    "RUNS",
+    "SUMMARY",
+    "TABLES",
+    "Figure",
+    "Shown",
+    "Table",
+    "figure",
+    "table",
+]
+
+CAPTIONS = Path(__file__).resolve().parent.parent / "report"
+RUNS, POINTS, SUMMARY = "runs", "points", "summary"
+"""What a figure is drawn of: an experiment's runs; its rows of the summary, point by point; the whole summary."""
+
+COLUMNS = frozenset(
+    (
+        *("experiment", "method", "numerics", "backend", "seed", "scale", "status", "source", "folder", "command"),
+        *(
+            "rel_l2",
+            "mean_absolute",
+            "maximum",
+            "best_rel_l2",
+            "fresh_residual_ratio",
+            "iterations",
+            "reason",
+            "device",
+        ),
+        *("function_evaluations", "gradient_evaluations", "cpu_seconds", "wall_seconds", "other_seconds"),
+        *("stage_optimizers", "stage_levels", "stage_precisions"),
+        *("stage_iterations", "stage_evaluations", "stage_reasons"),
+        *("startup_seconds", "compile_seconds", "peak_memory_mib", "fingerprint", "spec_hash", "outdated"),
+        *("evaluations_to_0.1", "evaluations_to_0.01", "evaluations_to_0.001"),
+        *("seconds_to_0.1", "seconds_to_0.01", "seconds_to_0.001"),
+        *("seeds", "runs", "finished", "failures", "median", "minimum", "level", "optimizer", "target", "at"),
+    )
+)
+"""Columns of the summary and of tables that are grouped by the axes of a study: no axis may have such a name."""
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What there is to be shown: the lengths of the study's axes, whether residuals are grouped, whether runs were
+    made here."""
+
+    axes: tuple[int, ...]
+    grouped: bool = False
+    fresh: bool = False
+
+
+Condition = Callable[[Shown], bool]
+
+
+def always(shown: Shown) -> bool:
+    """Of every study."""
+    return True
+
+
+def without_axes(shown: Shown) -> bool:
+    """Of studies like that of the paper, in which a method is one point."""
+    return not shown.axes
+
+
+def made_here(shown: Shown) -> bool:
+    """Of studies without axes whose runs were made here."""
+    return without_axes(shown) and shown.fresh
+
+
+def with_axes(shown: Shown) -> bool:
+    """Of studies with axes."""
+    return bool(shown.axes)
+
+
+def with_groups(shown: Shown) -> bool:
+    """Of experiments in which a method groups its residual."""
+    return without_axes(shown) and shown.grouped
+
+
+def one_axis(shown: Shown) -> bool:
+    """Of studies with one axis."""
+    return len(shown.axes) == 1
+
+
+def more_axes(shown: Shown) -> bool:
+    """Of studies with two axes or more."""
+    return len(shown.axes) > 1
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table: a function of summary and catalogue, ``module:function``, whose description is the caption."""
+
+    name: str
+    function: str
+    applies: Condition = always
+
+    def load(self) -> Callable[..., Any]:
+        """The function."""
+        return _load(self.function)
+
+    @property
+    def caption(self) -> str:
+        """What the table shows and how to read it."""
+        return " ".join((self.load().__doc__ or "").split())
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A figure: a function, ``module:function``, that gives the drawing and its numbers, of what ``source`` says.
+
+    ``captioned`` names the file of ``workflow/report`` that holds the caption, if that has not the figure's name.
+    A figure of points shows two axes; of a study with more there is one for each point of the others.
+    """
+
+    name: str
+    function: str
+    source: str = RUNS
+    applies: Condition = without_axes
+    captioned: str = ""
+
+    def load(self) -> Callable[..., Any]:
+        """The function."""
+        return _load(self.function)
+
+    def names(self, shown: Shown) -> list[str]:
+        """Its name, or one for each point of the axes after the second, counted from 1."""
+        pages = prod(shown.axes[2:]) if self.source == POINTS else 1
+        return [self.name] if pages == 1 else [f"{self.name}-{i + 1}" for i in range(pages)]
+
+    @property
+    def caption_file(self) -> str:
+        """Path of the caption, which Snakemake's report shows as well."""
+        return str(CAPTIONS / f"{self.captioned or self.name}.rst")
+
+    @property
+    def caption(self) -> str:
+        """What the figure shows and how to read it."""
+        return " ".join(Path(self.caption_file).read_text(encoding="utf-8").split())
+
+
+def _load(function: str) -> Callable[..., Any]:
+    module, _, name = function.partition(":")
+    return getattr(import_module(f"workflow.analysis.{module}"), name)
+
+
+TABLES = (
+    Table("points", "points:points", with_axes),
+    Table("check", "check:check", made_here),
+    Table("verdict-counts", "verdicts:verdict_counts", without_axes),
+    Table("verdicts", "verdicts:verdicts", without_axes),
+    Table("claims", "claims:claims", without_axes),
+    Table("coverage", "verdicts:coverage", without_axes),
+    Table("beyond", "beyond:beyond", without_axes),
+    Table("comparison", "tables:comparison", without_axes),
+    Table("ranking", "tables:ranking", without_axes),
+    Table("statistics", "statistics:statistics"),
+    Table("tests", "statistics:paired_tests", without_axes),
+    Table("targets", "targets:targets"),
+    Table("profiles", "targets:profiles", without_axes),
+    Table("backends-overall", "backends:backends_overall", without_axes),
+    Table("backends", "backends:backends", without_axes),
+    Table("numerics", "numerics:numerics", without_axes),
+    Table("conclusions", "numerics:conclusions", without_axes),
+    Table("stages", "tables:stages"),
+    Table("float32-stops", "float32:float32_stops", without_axes),
+)
+OF_THE_PAPER = ("verdict-counts", "verdicts", "claims", "coverage", "beyond", "ranking", "conclusions")
+"""Tables that set the authors' numbers beside ours: they say nothing where no such number is known."""
+FIGURES = (
+    Figure("overview", "figures.overview:draw_overview", SUMMARY),
+    Figure("profiles-evaluations", "profiles:draw_evaluation_profiles", SUMMARY, captioned="profiles"),
+    Figure("profiles-seconds", "profiles:draw_seconds_profiles", SUMMARY, captioned="profiles"),
+    Figure("errors", "figures.errors:draw_errors"),
+    Figure("losses", "figures.terms:draw_losses"),
+    Figure("balance", "figures.terms:draw_balance"),
+    Figure("fields", "figures.fields:draw_fields"),
+    Figure("residuals", "figures.residuals:draw_residuals"),
+    Figure("subdomains", "figures.terms:draw_subdomains", applies=with_groups),
+    Figure("targets", "profiles:draw_targets"),
+    Figure("trajectories", "profiles:draw_trajectories"),
+    Figure("differences", "profiles:draw_differences"),
+    Figure("lines", "figures.points:draw_lines", POINTS, one_axis),
+    Figure("maps", "figures.points:draw_maps", POINTS, more_axes),
+    Figure("spreads", "figures.points:draw_spreads", POINTS, more_axes),
+)
+
+
+def table(name: str) -> Table:
+    """The table of that name."""
+    return next(table for table in TABLES if table.name == name)
+
+
+def figure(name: str) -> Figure:
+    """The figure of that name, or of that name with a number behind it."""
+    return next(figure for figure in FIGURES if name == figure.name or _numbered(name, figure))
+
+
+def _numbered(name: str, figure: Figure) -> bool:
+    stem, _, number = name.rpartition("-")
+    return figure.source == POINTS and stem == figure.name and number.isdecimal()
