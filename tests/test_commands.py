@@ -165,8 +165,8 @@ def test_a_place_that_two_runs_have_is_refused(capsys, tmp_path):
 
 
 def test_two_runs_are_compared(capsys):
-    names = [f"heat-0.3/pinn/{backend}/paper/0" for backend in ("jax", "torch")]
-    one, other = (read_run(ARCHIVE / "paper" / name) for name in names)
+    names = [f"paper/heat-0.3/pinn/{backend}/paper/0" for backend in ("jax", "torch")]
+    one, other = (read_run(ARCHIVE / name) for name in names)
     text = said(capsys, "compare", *names)
     ratio = other.last.rel_l2 / one.last.rel_l2
     assert f"relative L2 {one.last.rel_l2:.3e} {other.last.rel_l2:.3e} {ratio:.3g}" in text

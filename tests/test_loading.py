@@ -32,11 +32,18 @@ def test_a_run_has_its_record_and_its_arrays():
     )
 
 
-@pytest.mark.parametrize(
-    "name", ["heat-0.3/mmpinn/jax/paper/0", f"archive/{PLACE}", f"{ROOT / ARCHIVE / PLACE}/run.json"]
-)
+@pytest.mark.parametrize("name", [PLACE, f"archive/{PLACE}", f"{ROOT / ARCHIVE / PLACE}/run.json"])
 def test_a_run_is_found_by_its_place(name):
     assert load_run(name, ROOT / "results").folder == ROOT / ARCHIVE / PLACE
+
+
+def test_the_scale_may_be_left_out_where_one_run_is_meant(tmp_path):
+    one, other = (tmp_path / scale / "heat-0.3/mmpinn/jax/paper/0" for scale in ("paper", "quick"))
+    shutil.copytree(ROOT / ARCHIVE / PLACE, one)
+    assert load_run(PLACE.removeprefix("paper/"), tmp_path).folder == one
+    shutil.copytree(one, other)
+    with pytest.raises(RecordError, match=f"is one of {one}, {other}: name its scale or folder"):
+        load_run(PLACE.removeprefix("paper/"), tmp_path)
 
 
 def test_runs_are_a_table():

@@ -17,7 +17,7 @@ COMMANDS = ("run", "list", "show", "compare", "status", "archive", "merge", "sch
 """Each is a module of this package with a function ``execute``."""
 PACKAGE = "mmpinn-bench"
 RESULTS = Path("results")
-RUN_HELP = "a run's folder, or its place without the root, such as heat-0.3/pinn/jax/paper/0"
+RUN_HELP = "a run's folder, or its place without the root, such as paper/heat-0.3/pinn/jax/paper/0"
 
 
 class _Parser(argparse.ArgumentParser):

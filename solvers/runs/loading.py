@@ -90,7 +90,8 @@ def runs_below(folder: Path) -> Iterator[Path]:
 
 def find_run(run: Path | str, results: Path | str = RESULTS) -> Path:
     """The folder of the one run that ``run`` names: a folder, its ``run.json``, or a place below ``results`` or
-    below the archive there, with or without the scale in front: ``heat-0.3/pinn/jax/paper/0``.
+    below the archive there: ``paper/heat-0.3/pinn/jax/paper/0``. The scale in front may be left out where the rest
+    names one run only.
 
     Raises :class:`~solvers.runs.record.RecordError` if no run or more than one has that name.
     """
@@ -101,7 +102,7 @@ def find_run(run: Path | str, results: Path | str = RESULTS) -> Path:
     if len(found) == 1:
         return found[0]
     if found:
-        raise RecordError(f"{run}: is one of {', '.join(map(str, found))}: say which")
+        raise RecordError(f"{run}: is one of {', '.join(map(str, found))}: name its scale or folder")
     if any(runs_below(given)):
         raise RecordError(f"{run}: is not one run: must be the folder of one, {PATTERN}")
     raise RecordError(f"{run}: no such run, nor below {results} or its archive: a run's folder is {PATTERN}")
