@@ -11,10 +11,12 @@ from pathlib import Path
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 # Compiled programs are shared by all tests, those in copies of the project and in other processes too.
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", f"{Path(__file__).resolve().parent.parent}/.cache/jax-tests")
-# Half of the tests' time is XLA at work, and half of that LLVM's optimizing of programs that run once. Those whose
-# numbers are held against others are tested as they are made in production: see `compiled_as_in_production`.
+# Half of the tests' time is XLA at work, and most of that the optimizing of programs that run once: LLVM's passes,
+# and fused loops, which XLA makes twice as fast in its older way. Float32, rows of Jacobians and steps of optimizers
+# are tested as they are compiled in production: see `compiled_as_in_production`.
 if "xla_backend_optimization_level" not in os.environ.get("XLA_FLAGS", ""):
-    os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_backend_optimization_level=0".strip()
+    flags = ("--xla_backend_optimization_level=0", "--xla_cpu_use_fusion_emitters=false")
+    os.environ["XLA_FLAGS"] = " ".join([os.environ.get("XLA_FLAGS", ""), *flags]).strip()
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 
@@ -114,10 +116,10 @@ PHYSICS_ON = [
 ]
 
 LONGEST_FIRST = (
-    *("test_slurm", "test_pipeline", "test_faults", "test_additions", "test_terms", "test_training"),
-    *("test_resume", "test_jacobian", "test_examples", "test_outdated", "test_study_pipeline", "test_bfgs"),
-    *("test_kubernetes", "test_minibatches", "test_optimizers", "test_profiles", "test_archive", "test_analysis"),
-    *("test_hooks", "test_run", "test_jets"),
+    *("test_slurm", "test_pipeline", "test_faults", "test_additions", "test_terms", "test_compiled_terms"),
+    *("test_training", "test_losses", "test_resume", "test_jacobian", "test_examples", "test_outdated"),
+    *("test_study_pipeline", "test_bfgs", "test_kubernetes", "test_minibatches", "test_optimizers"),
+    *("test_profiles", "test_archive", "test_analysis", "test_hooks", "test_run", "test_jets"),
 )
 """Files that take longest. A process takes a file at a time: one that began last would leave the other idle."""
 
@@ -174,16 +176,20 @@ def forget_compiled_programs() -> Iterator[None]:
         gc.collect()
 
 
+PRODUCTION = {"xla_backend_optimization_level": 3, "xla_cpu_use_fusion_emitters": True}
+"""XLA's defaults, as options of a compilation."""
+
+
 @pytest.fixture(scope="module")
 def compiled_as_in_production() -> Iterator[None]:
-    """JAX's programs are optimized as without the flag above: for the modules that hold the numbers of each kind
-    of program (terms, rows, steps) against another computation."""
+    """JAX's programs are optimized as without the flags above: for the modules whose numbers depend on what the
+    compiler makes of a program (float32's rounding, rows, a hundred steps of an optimizer)."""
     import jax
 
     compile_ = jax.stages.Lowered.compile
 
     def optimized(lowered: jax.stages.Lowered, compiler_options: Mapping[str, object] | None = None):
-        return compile_(lowered, {"xla_backend_optimization_level": 3} | dict(compiler_options or {}))
+        return compile_(lowered, PRODUCTION | dict(compiler_options or {}))
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(jax.stages.Lowered, "compile", optimized)

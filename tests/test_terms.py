@@ -1,27 +1,20 @@
 """Terms and their gradients: a NumPy reference, finite differences, torch against JAX."""
 
-from collections.abc import Mapping
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
 import problems
 from problems.base import Equation, Problem
 from solvers import backends
-from solvers.backends import Backend
 from solvers.configuration.assembly import collocation_points, initial_parameters
 from solvers.model import networks
 from solvers.model.jets import numpy_ops
 from solvers.model.networks.base import flatten, parameter_count, unflatten
 from solvers.model.networks.mff import FourierMap
-from solvers.model.terms import INPUTS, CollocationPoints, Model, Term, build_terms, chunked, constraint_arrays
+from solvers.model.terms import INPUTS, CollocationPoints, Model, build_terms, chunked, constraint_arrays
 from solvers.points import samplers
 from solvers.points.sampling import sample
-from solvers.training.loss import Loss
-from tests.conftest import BACKENDS, CATALOGUE, METHODS, build, loss_kind, one_of_each, smoke_spec, state_of
-
-pytestmark = pytest.mark.usefixtures("compiled_as_in_production")
+from tests.conftest import BACKENDS, CATALOGUE, build, smoke_spec
 
 STEP = np.longdouble(1e-4)
 STENCIL = {-3: -1, -2: 9, -1: -45, 1: 45, 2: -9, 3: 1}
@@ -117,29 +110,6 @@ def test_every_problem_and_network_on_both_backends(name: str, network: str):
     np.testing.assert_array_less(np.abs(found["jax"][1] - found["torch"][1]) / sizes, 1e-10)
 
 
-@pytest.mark.parametrize("network", ["mff", "inn"])
-def test_features_kept_or_computed_in_every_sweep_are_the_same(network, backend_name, monkeypatch):
-    problem = problems.load("helmholtz")
-    built = small_network(network, problem.dimension)
-    rng = np.random.default_rng(0)
-    collocation = [CollocationPoints(e.term, e, points_of(e, "grid", 15, rng)) for e in problem.equations]
-    model = Model(built, *INPUTS["interval"](problem.lower, problem.upper), built.frozen(problem.dimension, rng))
-    theta = flatten(built.initialise(problem.dimension, rng))
-    computed = []
-    features = Model.features
-    monkeypatch.setattr(Model, "features", lambda *arguments: computed.append(1) or features(*arguments))
-    found, sweeps = [], []
-    for limit in (2**28, 0):
-        monkeypatch.setattr(f"solvers.backends.{backend_name}.FEATURES_AT_MOST", limit)
-        backend = backends.load(backend_name)(model, build_terms(collocation), "float64", chunk_size=4)
-        computed.clear()
-        found.append(backend.terms_and_gradients(theta))
-        sweeps.append(bool(computed))
-    assert sweeps == [False, True]
-    np.testing.assert_allclose(found[0][0], found[1][0], rtol=1e-12)
-    np.testing.assert_allclose(found[0][1], found[1][1], atol=1e-12 * np.abs(found[1][1]).max())
-
-
 def test_term_gradients_equal_finite_differences(physics, backend_name):
     _problem, backend, theta = build(smoke_spec(physics, backend_name))
     values, gradients = backend.terms_and_gradients(theta)
@@ -163,90 +133,6 @@ def test_backends_agree_to_1e_10(physics):
     np.testing.assert_allclose(ours[0], other[0], rtol=1e-10)
     scale = np.abs(ours[1]).max(axis=1, keepdims=True)
     np.testing.assert_array_less(np.abs(ours[1] - other[1]) / scale, 1e-10)
-
-
-LOSSES = pytest.mark.parametrize("loss", one_of_each(loss_kind, METHODS), ids="-".join)
-
-
-@LOSSES
-def test_losses_of_backends_agree_to_1e_10(loss):
-    """At the start of every level."""
-    results = {}
-    for name in BACKENDS:
-        spec = smoke_spec(loss, name)
-        _problem, backend, theta = build(spec)
-        for level in spec.build_levels():
-            state = state_of(level.balancing, backend.sizes)
-            results.setdefault(name, []).append(Loss(backend, level.balancing).evaluate(theta, state))
-    for ours, other in zip(results["jax"], results["torch"], strict=True):
-        assert ours.loss == pytest.approx(other.loss, rel=1e-10)
-        np.testing.assert_allclose(ours.weights, other.weights, rtol=1e-10)
-        gradients = ours.gradient, other.gradient
-        assert np.abs(gradients[0] - gradients[1]).max() <= 1e-10 * np.abs(gradients[0]).max()
-
-
-@LOSSES
-def test_evaluation_is_the_combination_of_the_terms(loss, backend_name):
-    spec = smoke_spec(loss, backend_name)
-    _problem, backend, theta = build(spec)
-    rule = spec.build_levels()[0].balancing
-    state = state_of(rule, backend.sizes)
-    raw, _ = backend.terms_and_gradients(theta)
-    values, gradients = weighted(backend, rule.multipliers(state)).terms_and_gradients(theta)
-    seen = Loss(backend, rule).evaluate(theta, state)
-    objective, weights = rule.combine(values, state, np)
-    np.testing.assert_allclose(seen.values, raw, rtol=1e-12)
-    assert seen.loss == pytest.approx(float(objective), rel=1e-12)
-    combined = weights @ gradients
-    np.testing.assert_allclose(seen.gradient, combined, rtol=1e-9, atol=1e-12 * np.abs(combined).max())
-    np.testing.assert_allclose(seen.weights, weights * values / raw, rtol=1e-12)
-    norms = np.linalg.norm(gradients, axis=1)
-    np.testing.assert_allclose(seen.weights * seen.gradient_norms, weights * norms, rtol=1e-12)
-
-
-def weighted(backend: Backend, multipliers: Mapping[str, np.ndarray]) -> Backend:
-    """A backend whose points have the squared multipliers of a pointwise rule in their weights."""
-    terms = []
-    for term in backend.terms:
-        constraints, own = [], multipliers.get(term.name)
-        for constraint in term.constraints:
-            if own is not None:
-                constraint_own, own = np.split(own, [len(constraint.weight)])
-                constraint = replace(constraint, weight=constraint.weight * constraint_own**2)
-            constraints.append(constraint)
-        terms.append(Term(term.name, tuple(constraints)))
-    return type(backend)(backend.model, tuple(terms), backend.dtype.name)
-
-
-def test_float32_stays_float32_and_near_float64(physics_on):
-    physics, backend_name = physics_on
-    spec = smoke_spec(physics, backend_name, numerics="paper")
-    problem, single, theta = build(spec)
-    _, double, _ = build(smoke_spec(physics, backend_name))
-    assert theta.dtype == np.float32
-    values, gradients = single.terms_and_gradients(theta)
-    exact, exact_gradients = double.terms_and_gradients(theta)
-    assert single.predict(theta, np.zeros((3, problem.dimension))).dtype == np.float32
-    assert {array.dtype for array in single.residuals(theta).values()} == {np.dtype("float32")}
-    np.testing.assert_allclose(values, exact, rtol=2e-4)
-    assert np.abs(gradients - exact_gradients).max() <= 2e-4 * np.abs(exact_gradients).max()
-
-
-def test_squares_and_gradients_of_float32_are_summed_in_float64(backend_name):
-    """Whatever the order of the sum, a term is that of its float32 squares: not rounded to float32's unit, which
-    is 0.25 at the residual's 3e6, more than a step of a line search gains."""
-    spec = smoke_spec(
-        ("heat-0.15", "pinn"), backend_name, numerics="paper", overrides=["points.residual.count=5000"]
-    )
-    _, backend, theta = build(spec)
-    values, gradients = backend.terms_and_gradients(theta)
-    assert values.dtype == gradients.dtype == np.float64
-    found = backend.residuals(theta)
-    for term, value in zip(backend.terms, values, strict=True):
-        shares = np.concatenate([constraint.weight for constraint in term.constraints]).astype(np.float32)
-        squares = shares * (found[term.name] * found[term.name])
-        assert value == pytest.approx(float(squares.sum(dtype=np.float64)), rel=1e-12)
-    assert (values != values.astype(np.float32)).any()
 
 
 def test_gradient_norms_neither_overflow_nor_divide_by_zero(backend_name):
