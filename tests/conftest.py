@@ -12,7 +12,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 # Compiled programs are shared by all tests, those in copies of the project and in other processes too.
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", f"{Path(__file__).resolve().parent.parent}/.cache/jax-tests")
 # Half of the tests' time is XLA at work, and most of that the optimizing of programs that run once: LLVM's passes,
-# and fused loops, which XLA makes twice as fast in its older way. Float32, rows of Jacobians and steps of optimizers
+# and fused loops, which XLA makes twice as fast in its older way. Float32, rows and steps of optimizers
 # are tested as they are compiled in production: see `compiled_as_in_production`.
 if "xla_backend_optimization_level" not in os.environ.get("XLA_FLAGS", ""):
     flags = ("--xla_backend_optimization_level=0", "--xla_cpu_use_fusion_emitters=false")
