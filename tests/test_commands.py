@@ -5,9 +5,11 @@ import json
 import os
 import re
 import shlex
+import socket
 import subprocess
 import sys
 import tomllib
+from datetime import UTC, datetime
 from importlib import import_module
 from pathlib import Path
 
@@ -21,6 +23,7 @@ from solvers.cli import main
 from solvers.cli.parser import COMMANDS, PACKAGE, build
 from solvers.runs.archive import ARCHIVE
 from solvers.runs.checkpoint import INTERVAL
+from solvers.runs.files import folder_beside
 from solvers.runs.record import RunRecord, read_run
 from tests.conftest import CATALOGUE, ROOT
 from tests.summaries import seeds_of, summary_of
@@ -123,7 +126,7 @@ def test_an_experiment_is_listed_with_errors_and_levels(capsys):
     assert "scale smoke" in smaller and "lbfgs: 100000" not in smaller
 
 
-@pytest.mark.parametrize("name", [PLACE, PLACE.removeprefix("paper/"), f"{ARCHIVE}/{PLACE}"])
+@pytest.mark.parametrize("name", [PLACE, f"{ARCHIVE}/{PLACE}"])
 def test_a_run_is_shown(name, capsys):
     record = read_run(ARCHIVE / PLACE)
     text = said(capsys, "show", name)
@@ -136,6 +139,22 @@ def test_a_run_is_shown(name, capsys):
     assert f"{record.cpu_seconds['training']:.1f} CPU seconds" in text and record.provenance.commit[:12] in text
     command = "python -m solvers run heat-0.3 mmpinn --backend jax --numerics paper --scale paper --seed 0"
     assert text.endswith(f"made again by: {command}")
+
+
+@pytest.mark.parametrize(
+    ("pid", "state"), [(os.getpid(), "running"), (2**30, "interrupted: the same command takes it up again")]
+)
+def test_a_run_that_has_not_ended_is_shown(pid, state, capsys, tmp_path):
+    folder = tmp_path / "smoke/heat-0.3/pinn/jax/paper/0"
+    beside = folder_beside(folder)
+    beside.mkdir(parents=True)
+    said_of_itself = {"iteration": 120, "planned_iterations": 2000, "seconds": 61.2, "pid": pid}
+    machine = {"updated": datetime.now(UTC).isoformat(), "host": socket.gethostname()}
+    (beside / "progress.json").write_text(json.dumps(said_of_itself | machine))
+    for name in (folder, "smoke/heat-0.3/pinn/jax/paper/0"):
+        text = said(capsys, "show", str(name), "--results", str(tmp_path))
+        assert text == f"{folder}: not finished yet, iteration 120 of at most 2000 after 1:01; {state}"
+    assert "no such run" in refused(capsys, "show", str(folder), "--json")
 
 
 def test_a_run_is_shown_for_programs(capsys):

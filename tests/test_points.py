@@ -12,6 +12,8 @@ from workflow.analysis.figures.points import draw_lines, draw_maps, draw_spreads
 from workflow.analysis.points import points, quartiles
 from workflow.analysis.statistics import statistics
 from workflow.analysis.summary import SUMMARY, axes_of, read_summary
+from workflow.page.columns import MOST
+from workflow.page.runs import run_columns
 
 ERRORS = {
     (1, "a"): [1e-3, 2e-3, 4e-3],
@@ -45,6 +47,12 @@ def test_the_table_of_points_counts_failures_and_shows_quartiles():
     assert found[0].tolist() == [1e-3, 2e-3, 4e-3]
     assert found[1].tolist() == [1e-2, 3e-2, np.inf] and np.isinf(found[2]).all()
     assert (table["iterations, median"] == 100).all() and (table["CPU seconds, median"] == 10).all()
+
+
+def test_the_list_of_runs_shows_the_axes_within_eight_columns():
+    for axes in ({}, {"third": [1]}):
+        heads = [name for name, more in run_columns(with_axes(**axes)) if not more]
+        assert len(heads) == MOST and {"method", "power", "sampler", *axes, "seed", "relative L2"} <= set(heads)
 
 
 def test_quartiles_are_those_of_all_tables():

@@ -16,12 +16,17 @@ from solvers.runs.loading import find_run
 from solvers.runs.progress import duration
 from solvers.runs.record import RunRecord, read_data
 from solvers.runs.rows import source_of
+from solvers.runs.status import read_progress
 
 __all__ = ["execute"]
 
 
 def execute(options: argparse.Namespace) -> int:
-    """Print it in words and tables, or the whole record."""
+    """Print it in words and tables, or the whole record; of a run that has not ended yet, how far it is."""
+    begun = None if options.json else _begun(Path(options.run), Path(options.results))
+    if begun is not None:
+        print(begun)
+        return 0
     folder = find_run(options.run, options.results)
     record = checked_record(folder)
     if options.json:
@@ -31,6 +36,17 @@ def execute(options: argparse.Namespace) -> int:
     for part in _parts(record, folder, catalogue_of(options)):
         console.print(part, soft_wrap=isinstance(part, str))
     return 0
+
+
+def _begun(run: Path, results: Path) -> str | None:
+    """How far a run is that has no record yet; ``None`` if it has one, or was never begun."""
+    for folder in (run, results / run):
+        progress = None if (folder / "run.json").exists() else read_progress(folder)
+        if progress is not None:
+            state = "running" if progress.alive else "interrupted: the same command takes it up again"
+            part = f"iteration {progress.iteration} of at most {progress.planned}"
+            return f"{folder}: not finished yet, {part} after {duration(progress.seconds)}; {state}"
+    return None
 
 
 def _parts(record: RunRecord, folder: Path, catalogue: Catalogue) -> Iterator[object]:

@@ -10,6 +10,7 @@ import pandas as pd
 
 from workflow.analysis.summary import AXES, SUMMARY, axes_of, contended, wall_per_cpu
 from workflow.analysis.tables import FRESH
+from workflow.page.columns import MOST
 from workflow.page.tables import Anchors, from_frame, slug
 
 __all__ = ["RunRow", "run_anchors", "run_columns", "run_rows"]
@@ -31,6 +32,8 @@ RUN_COLUMNS = {
 }
 RUN_MORE = ("iterations", "evaluations", FRESH, "wall seconds", WAITS)
 """Columns of the list of runs that are not seen at once, and neither is the command."""
+GIVE_WAY = ("numerics", "backend", "CPU seconds", "status")
+"""Columns that are not seen at once either, the first of these first, where a study's axes make them too many."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +56,9 @@ def run_id(values: Mapping[str, Any]) -> str:
 
 def run_columns(summary: pd.DataFrame) -> list[tuple[str, bool]]:
     """The heads of the list of runs, and whether each is not seen at once."""
-    return [(name, name in RUN_MORE) for name in _columns(summary).values()]
+    names = list(_columns(summary).values())
+    too_many = max(len(names) - len(RUN_MORE) - MOST, 0)
+    return [(name, name in (*RUN_MORE, *GIVE_WAY[:too_many])) for name in names]
 
 
 def _columns(summary: pd.DataFrame) -> dict[str, str]:
