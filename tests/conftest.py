@@ -116,10 +116,10 @@ PHYSICS_ON = [
 ]
 
 LONGEST_FIRST = (
-    *("test_slurm", "test_pipeline", "test_faults", "test_additions", "test_terms", "test_compiled_terms"),
-    *("test_training", "test_losses", "test_resume", "test_jacobian", "test_examples", "test_outdated"),
-    *("test_study_pipeline", "test_bfgs", "test_kubernetes", "test_minibatches", "test_optimizers"),
-    *("test_profiles", "test_archive", "test_analysis", "test_hooks", "test_run", "test_jets"),
+    *("test_slurm", "test_pipeline", "test_faults", "test_archive_pipeline", "test_additions", "test_terms"),
+    *("test_every_method", "test_compiled_terms", "test_training", "test_losses", "test_resume", "test_jacobian"),
+    *("test_examples", "test_outdated", "test_study_pipeline", "test_bfgs", "test_kubernetes", "test_minibatches"),
+    *("test_optimizers", "test_profiles", "test_archive", "test_analysis", "test_hooks", "test_run", "test_jets"),
 )
 """Files that take longest. A process takes a file at a time: one that began last would leave the other idle."""
 

@@ -4,31 +4,35 @@ import json
 import os
 import re
 import shlex
-import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
+from urllib.parse import quote
 
 import pandas as pd
 import pytest
 import yaml
 
 from solvers.configuration.spec import RunSpec
-from solvers.runs.archive import ARCHIVE
 from solvers.runs.place import run_folder
 from solvers.runs.record import FILES
 from solvers.runs.run import run
 from tests.conftest import CATALOGUE, ROOT, copy_project
-from tests.test_archive import TRACKED
+from tests.pipelines import edited, planned, snakemake_in
 from workflow.sweep import Sweep
 
 pytestmark = pytest.mark.pipeline
 DIVERGING = "heat-0.11"
-BY_SNAKEMAKE = (DIVERGING, "pulse", "poisson-2-50")
-SPECS = Sweep.from_config({"scale": "smoke"}, CATALOGUE).specs
-ROWS = {(spec.experiment, spec.method) for spec in SPECS}
+EXPERIMENTS = ["heat-0.3", DIVERGING, "pulse", "poisson-2-50"]
+"""Those of the report: with one that diverges, one with groups, one in a single dimension. Every other experiment
+is in the report of the archive (test_archive_pipeline), and every method is trained (test_every_method)."""
+BY_SNAKEMAKE = {(DIVERGING, "pinn", "jax"), (DIVERGING, "pinn", "torch"), ("pulse", "mmpinn-grs", "jax")}
+SWEEP = Sweep.from_config({"scale": "smoke", "experiments": EXPERIMENTS}, CATALOGUE)
+SPECS = SWEEP.specs
+REPORT = f"reports/{SWEEP.name}"
+CHOSEN = f"experiments={','.join(EXPERIMENTS)}"
 Snakemake = Callable[..., subprocess.CompletedProcess]
 
 
@@ -47,72 +51,56 @@ def tree(tmp_path_factory) -> Path:
 def snakemake(tree: Path) -> Snakemake:
     """Runs snakemake in the copy, on the copy's code."""
 
-    def call(*arguments: str, scale: str = "smoke") -> subprocess.CompletedProcess:
-        command = ["snakemake", "--cores", "2", "--config", f"scale={scale}", *arguments]
-        environment = os.environ | {
-            "PYTHONPATH": str(tree),
-        }
-        return subprocess.run(command, cwd=tree, capture_output=True, text=True, env=environment)
+    def call(*arguments: str) -> subprocess.CompletedProcess:
+        chosen = [] if any(a.startswith("experiments=") for a in arguments) else [CHOSEN]
+        return snakemake_in(tree, *chosen, *arguments, scale="smoke")
 
     return call
 
 
 @pytest.fixture(scope="module")
 def finished(tree: Path, snakemake: Snakemake) -> Path:
-    """All runs and the whole report. Three experiments are trained by Snakemake: one that diverges, one with
-    groups, one in a single dimension. The other runs, which would be the same command with other names, are made
-    in this process, where nothing has to start, and taken."""
+    """Four experiments and their report. A few runs are made by Snakemake; the others, which would be the same
+    command with other names, in this process, where nothing has to start, and taken."""
     for spec in SPECS:
-        if spec.experiment not in BY_SNAKEMAKE:
+        if (spec.experiment, spec.method, spec.backend) not in BY_SNAKEMAKE:
             run(spec, run_folder(spec, tree / "results"))
     done = snakemake()
     assert done.returncode == 0, done.stderr[-5000:]
     assert "paper, smoke: " in done.stderr and "time left: about " in done.stderr
     assert "Reason:" not in done.stderr
-    assert planned(done)["train"] == sum(spec.experiment in BY_SNAKEMAKE for spec in SPECS)
+    assert planned(done)["train"] == len(BY_SNAKEMAKE)
     return tree
 
 
-def planned(done: subprocess.CompletedProcess) -> dict[str, int]:
-    """Jobs by rule of a dry run."""
-    assert done.returncode == 0, done.stderr[-3000:]
-    shown = done.stdout + done.stderr
-    if "Nothing to be done" in shown:
-        return {}
-    table = re.search(r"Job stats:\n.*?\n-+.*?\n(.*?)\n\n", shown, re.S)
-    rows = [line.split() for line in table[1].splitlines()]
-    return {name: int(count) for name, count in rows if name not in ("total", "all")}
-
-
 def test_the_whole_pipeline_runs_failures_included(finished: Path):
-    summary = pd.read_csv(finished / "reports/paper/smoke/summary.csv")
+    summary = pd.read_csv(finished / REPORT / "summary.csv")
     assert len(summary) == len(SPECS)
     diverged = summary[summary.status == "diverged"]
     assert set(zip(diverged.experiment, diverged.method, strict=True)) == {(DIVERGING, "pinn")}
     assert len(diverged) == 2
     for folder in summary.folder:
         assert all((finished / folder / name).exists() for name in FILES)
-    sweep = Sweep.from_config({"scale": "smoke"}, CATALOGUE)
-    for name in sweep.tables():
+    for name in SWEEP.tables():
         for suffix in ("csv", "md", "tex", "html"):
-            assert (finished / f"reports/paper/smoke/tables/{name}.{suffix}").stat().st_size > 0
+            assert (finished / REPORT / f"tables/{name}.{suffix}").stat().st_size > 0
     for experiment in summary.experiment.unique():
-        for name in sweep.figures_of(experiment):
+        for name in SWEEP.figures_of(experiment):
             for suffix in ("pdf", "png", "csv"):
-                assert (finished / f"reports/paper/smoke/figures/{experiment}/{name}.{suffix}").stat().st_size > 0
-    for name in sweep.figures_of_summary():
-        assert (finished / f"reports/paper/smoke/figures/{name}.png").stat().st_size > 0
-    assert (finished / "reports/paper/smoke/figures/pulse/subdomains.png").stat().st_size > 0
-    page = (finished / "reports/paper/smoke/index.html").read_text()
-    assert "paper/smoke/index.html" in (finished / "reports/index.html").read_text()
+                assert (finished / REPORT / f"figures/{experiment}/{name}.{suffix}").stat().st_size > 0
+    for name in SWEEP.figures_of_summary():
+        assert (finished / REPORT / f"figures/{name}.png").stat().st_size > 0
+    assert (finished / REPORT / "figures/pulse/subdomains.png").stat().st_size > 0
+    page = (finished / REPORT / "index.html").read_text()
+    assert quote(f"{SWEEP.name}/index.html") in (finished / "reports/index.html").read_text()
     assert page.count('<tr id="run-') == len(summary) and page.count("<img ") >= 7 * summary.experiment.nunique()
-    table = pd.read_csv(finished / "reports/paper/smoke/tables/comparison.csv")
+    table = pd.read_csv(finished / REPORT / "tables/comparison.csv")
     failed = table[(table.experiment == DIVERGING) & (table.method == "pinn")]
     assert set(failed.finished) == {0} and set(failed.runs) == {1}
 
 
 def test_every_run_can_be_made_by_its_own_command(finished: Path):
-    summary = pd.read_csv(finished / "reports/paper/smoke/summary.csv")
+    summary = pd.read_csv(finished / REPORT / "summary.csv")
     row = summary[(summary.method == "mmpinn") & (summary.backend == "torch")].iloc[0]
     command = [*shlex.split(row.command), "--quiet", "--results", "again"]
     subprocess.run(
@@ -123,18 +111,6 @@ def test_every_run_can_be_made_by_its_own_command(finished: Path):
         for root in (row.folder, row.folder.replace("results/", "again/", 1))
     )
     pd.testing.assert_frame_equal(ours, again, check_exact=True)
-
-
-@contextmanager
-def edited(path: Path, old: str, new: str) -> Iterator[None]:
-    """Edit a file of the copy and put it back afterwards, its time moved on both times."""
-    text = path.read_text()
-    assert old in text
-    path.write_text(text.replace(old, new, 1))
-    try:
-        yield
-    finally:
-        path.write_text(text)
 
 
 WITHOUT_EFFECT = [
@@ -184,13 +160,15 @@ import json, multiprocessing, sys
 from pathlib import Path
 from workflow.sweep import Sweep
 
+experiments = sys.argv[1].split(",")
+
 def identities(file, old, new):
     path = Path(file)
     text = path.read_text()
     assert old in text
     path.write_text(text.replace(old, new, 1))
     try:
-        sweep = Sweep.from_config({"scale": "smoke"})
+        sweep = Sweep.from_config({"scale": "smoke", "experiments": experiments})
         return {str(place): sweep.identity(place) for place in sweep.places()}
     finally:
         path.write_text(text)
@@ -206,7 +184,7 @@ def test_a_change_affects_just_the_runs_that_use_it(finished: Path):
     """They, and no others, have another identity."""
     environment, nothing = os.environ | {"PYTHONPATH": str(finished)}, ("config/config.yaml", "", "")
     done = subprocess.run(
-        [sys.executable, "-c", IDENTITIES],
+        [sys.executable, "-c", IDENTITIES, ",".join(EXPERIMENTS)],
         cwd=finished,
         input=json.dumps([nothing, *CHANGES]),
         capture_output=True,
@@ -240,47 +218,15 @@ def test_more_seeds_run_only_the_new_ones(finished: Path, snakemake: Snakemake):
 
 def test_a_selection_needs_no_other_runs(finished: Path, snakemake: Snakemake):
     """Of two listed seeds one is there."""
-    jobs = planned(snakemake("experiments=heat-0.15", "backends=jax", "methods=mmpinn", "seeds=[0,7]", "-n"))
+    jobs = planned(snakemake("experiments=heat-0.3", "backends=jax", "methods=mmpinn", "seeds=[0,7]", "-n"))
     assert jobs["train"] == 1
 
 
-def test_tables_and_figures_of_the_archive_need_no_training(tree: Path, snakemake: Snakemake):
-    """As in a fresh clone: the tracked files are there, in any order of time."""
-    shutil.copytree(ROOT / ARCHIVE, tree / ARCHIVE)
-    jobs = planned(snakemake("runs=archive", scale="paper"))
-    assert set(jobs) == {"summary", "tables", "figures", "figures_with_groups", "summary_figures", "page"}
-    table = pd.read_csv(tree / "reports/paper/paper-archive/tables/comparison.csv")
-    axes = ["experiment", "method", "backend", "numerics"]
-    archived = {folder.parts[-5:-1] for folder in TRACKED if folder.parts[-6] == "paper"}
-    shown = {row for row in archived if row[:2] in ROWS}
-    assert shown == set(table[axes].itertuples(index=False, name=None)) and len(table) == len(shown)
-    assert set(table.source) == {"archive"} and set(table.numerics) == {"paper", "strict"}
-    for path in (tree / ARCHIVE).rglob("*"):
-        os.utime(path)
-    assert planned(snakemake("runs=archive", "-n", scale="paper")) == {}
-    fewer = planned(snakemake("runs=archive", "methods=pinn,mff", "-n", scale="paper"))
-    assert fewer["summary"] == 1 and "train" not in fewer
-
-
-def test_beside_the_archive_only_what_it_lacks_is_trained(tree: Path, snakemake: Snakemake):
-    shutil.copytree(ROOT / ARCHIVE, tree / ARCHIVE, dirs_exist_ok=True)
-    chosen = ["runs=both", "experiments=heat-0.3", "methods=pinn", "backends=jax", "seeds=[0,1,7]"]
-    jobs = planned(snakemake(*chosen, "-n", scale="paper"))
-    assert jobs["train"] == jobs["summary"] == 1
-
-
-def test_a_changed_archive_is_refused(tree: Path, snakemake: Snakemake):
-    path = next((tree / ARCHIVE / "paper").rglob("run.json"))
-    with edited(path, '"status": "finished"', '"status": "diverged"'):
-        done = snakemake("runs=archive", "-n", scale="paper")
-    assert done.returncode != 0 and "is not the file that was archived" in done.stdout + done.stderr
-
-
 def test_the_report_is_made(finished: Path, snakemake: Snakemake):
-    done = snakemake("--report", "reports/paper/smoke/report.html")
+    done = snakemake("--report", f"{REPORT}/report.html")
     assert done.returncode == 0, done.stderr[-3000:]
     assert "(ERROR/" not in done.stderr
-    page = (finished / "reports/paper/smoke/report.html").read_text()
+    page = (finished / REPORT / "report.html").read_text()
     for text in ("comparison", "losses.png", "Figures", "Tables"):
         assert text in page
 
