@@ -142,7 +142,9 @@ def test_a_run_is_shown(name, capsys):
 
 
 @pytest.mark.parametrize(
-    ("pid", "state"), [(os.getpid(), "running"), (2**30, "interrupted: the same command takes it up again")]
+    ("pid", "state"),
+    [(os.getpid(), "running"), (2**30, "interrupted: the same command takes it up again")],
+    ids=["running", "interrupted"],
 )
 def test_a_run_that_has_not_ended_is_shown(pid, state, capsys, tmp_path):
     folder = tmp_path / "smoke/heat-0.3/pinn/jax/paper/0"
