@@ -8,6 +8,7 @@ import importlib
 import importlib.util
 import inspect
 import pkgutil
+import sys
 import traceback
 from collections.abc import Iterable
 from difflib import get_close_matches
@@ -72,7 +73,18 @@ def load_plugin(package: str, base: type[T], name: str) -> type[T]:
     Raises :class:`PluginError` if it cannot be imported or defines none or several, ``ValueError`` for a name that
     there is not.
     """
-    module = _imported(package, plugin_module(package, name))
+    dotted = plugin_module(package, name)
+    module = sys.modules.get(dotted) or _imported(package, dotted)
+    if (module, base) not in _FOUND:
+        _FOUND[module, base] = _class_in(module, base)
+    return _FOUND[module, base]
+
+
+_FOUND: dict[tuple[ModuleType, Any], Any] = {}
+"""Asked for thousands of times while a sweep is checked, so that a module is searched once."""
+
+
+def _class_in(module: ModuleType, base: type[T]) -> type[T]:
     classes = [
         member
         for _, member in inspect.getmembers(module, inspect.isclass)

@@ -19,6 +19,7 @@ if "xla_backend_optimization_level" not in os.environ.get("XLA_FLAGS", ""):
     os.environ["XLA_FLAGS"] = " ".join([os.environ.get("XLA_FLAGS", ""), *flags]).strip()
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from functools import cache
 
 import numpy as np
 import pytest
@@ -60,11 +61,17 @@ def physics_of(spec: RunSpec) -> str:
     return json.dumps([data[name] for name in PHYSICS])
 
 
+@cache
+def _resolved(method: tuple[str, str]) -> RunSpec:
+    """What decides of which kind a method is, once for all kinds."""
+    return CATALOGUE.resolve(*method, BACKENDS[0], "strict", "smoke")
+
+
 def one_of_each(kind: Callable[[RunSpec], Hashable], methods: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
     """The first method of each kind."""
     found: dict[Hashable, tuple[str, str]] = {}
     for method in methods:
-        found.setdefault(kind(CATALOGUE.resolve(*method, BACKENDS[0], "strict", "smoke")), method)
+        found.setdefault(kind(_resolved(method)), method)
     return list(found.values())
 
 
@@ -87,7 +94,7 @@ def _of_every_part(methods: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
     ``methods`` has: always the one with most that is new."""
     parts = {}
     for method in methods:
-        spec = CATALOGUE.resolve(*method, BACKENDS[0], "strict", "smoke")
+        spec = _resolved(method)
         parts[method] = {
             ("equations", spec.problem["name"], spec.trial),
             ("network", spec.network["name"], spec.network.get("merge"), dimension_of(spec)),
