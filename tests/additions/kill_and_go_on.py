@@ -1,6 +1,7 @@
 """Make every method of an experiment on a backend, undisturbed and killed twice on the way; print what came of it.
 
-Run in a copy of the project: ``python kill_and_go_on.py EXPERIMENT BACKEND FOLDER``; one line of JSON a method.
+Run in a copy of the project: ``python kill_and_go_on.py EXPERIMENT BACKEND``; one line of JSON a method. The
+undisturbed runs are among the project's results afterwards.
 """
 
 import json
@@ -13,6 +14,7 @@ from safetensors.numpy import load_file
 from solvers.configuration.catalogue import Catalogue
 from solvers.configuration.spec import RunSpec
 from solvers.runs.checkpoint import Checkpoints
+from solvers.runs.place import run_folder
 from solvers.runs.record import read_fields, read_history
 from solvers.runs.run import Conditions, run
 
@@ -53,12 +55,12 @@ def same(one: Path, other: Path) -> bool:
     return equal and histories[0].equals(histories[1]) and np.array_equal(*fields)
 
 
-def main(experiment: str, backend: str, folder: Path) -> None:
+def main(experiment: str, backend: str) -> None:
     """One line of JSON a method."""
     catalogue = Catalogue(Path("config"))
     for method in catalogue.experiment(experiment).methods:
         spec = catalogue.resolve(experiment, method, backend, "strict", "smoke")
-        places = folder / method / "undisturbed", folder / method / "killed"
+        places = run_folder(spec, Path("results")), run_folder(spec, Path("killed"))
         whole = run(spec, places[0], ALWAYS)
         killed_after(2, spec, places[1])  # in the middle of the first stage
         killed_after(2, spec, places[1])  # later in it, or at its end
@@ -71,4 +73,4 @@ def main(experiment: str, backend: str, folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2], Path(sys.argv[3]))
+    main(*sys.argv[1:])
