@@ -7,7 +7,7 @@ import problems
 from solvers import backends
 from solvers.model.networks.base import flatten
 from solvers.model.terms import INPUTS, CollocationPoints, Model, build_terms
-from tests.conftest import build, smoke_spec
+from tests.conftest import BACKENDS, METHODS, build, one_of_each, smoke_spec
 from tests.test_terms import points_of, small_network
 
 pytestmark = pytest.mark.usefixtures("compiled_as_in_production")
@@ -25,6 +25,19 @@ def test_float32_stays_float32_and_near_float64(physics_on):
     assert {array.dtype for array in single.residuals(theta).values()} == {np.dtype("float32")}
     np.testing.assert_allclose(values, exact, rtol=2e-4)
     assert np.abs(gradients - exact_gradients).max() <= 2e-4 * np.abs(exact_gradients).max()
+
+
+@pytest.mark.parametrize("method", one_of_each(lambda spec: spec.network["name"], METHODS), ids="-".join)
+def test_float64_is_that_of_torch(method):
+    """Of each network; test_terms has all physics, without XLA's optimizing."""
+    found = {}
+    for name in BACKENDS:
+        _, backend, theta = build(smoke_spec(method, name))
+        found[name] = backend.terms_and_gradients(theta)
+    ours, other = found["jax"], found["torch"]
+    np.testing.assert_allclose(ours[0], other[0], rtol=1e-10)
+    scale = np.abs(ours[1]).max(axis=1, keepdims=True)
+    np.testing.assert_array_less(np.abs(ours[1] - other[1]) / scale, 1e-10)
 
 
 def test_squares_and_gradients_of_float32_are_summed_in_float64(backend_name):

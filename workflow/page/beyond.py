@@ -27,13 +27,14 @@ def beyond_told(table: pd.DataFrame) -> list[str]:
     told = []
     for (method, numerics, backend), rows in known.groupby(["method", "numerics", "backend"], sort=False):
         below = rows[WORST] < rows[BEST]
-        factor = float(np.exp(np.log(rows[BEST] / rows[WORST])[below].median())) if below.any() else np.nan
+        # Over all problems: over those alone where it is below, it would rise when one more fails.
+        factor = np.exp(np.log(rows[BEST] / rows[WORST]).median())
         count = rows.runs.min(), rows.runs.max()
         seeds = f"{count[0]} to {count[1]}" if count[0] != count[1] else f"{count[0]}"
         text = f"{method} on {backend}, numerics {numerics}, {seeds} seed{'s' if count[1] > 1 else ''}:"
         text += " every run is below the paper's smallest error on"
         text += f" {below.sum()} of {len(rows)} problems"
-        text += f" (by a factor of {factor:.3g} in the median)" if below.any() else ""
+        text += f" (over all {len(rows)}, that is {factor:.3g} times the worst run's error in the median)"
         text += f", in {rows[SECONDS].median():.0f} CPU seconds of training in the median"
         left = rows[~below]
         if len(left):
