@@ -1,8 +1,10 @@
 """One run, one thread, on a core of its own, and one card where there are several. Standard library only: it must
 act before NumPy is imported.
 
-The OpenMP variables bind torch and BLAS; JAX obeys only the processor affinity. Two runs started together find
-different cores and cards by file locks, which the kernel releases however a run ends.
+The OpenMP variables bind torch and BLAS. JAX has as many threads as ``NPROC`` says, or as there are cores in the
+processor affinity: a run that finds no free core must have one all the same, for with two a computation of XLA has
+been seen to wait forever while all threads were idle. Two runs started together find different cores and cards by
+file locks, which the kernel releases however a run ends.
 """
 
 import os
@@ -13,7 +15,7 @@ from pathlib import Path
 
 __all__ = ["bind_one_card", "bind_one_thread"]
 
-_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS", "NPROC")
 _held: list[int] = []
 
 

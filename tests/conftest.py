@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("NPROC", "1")  # JAX's threads: see solvers.threads
 # Compiled programs are shared by all tests, those in copies of the project and in other processes too.
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", f"{Path(__file__).resolve().parent.parent}/.cache/jax-tests")
 # Half of the tests' time is XLA at work, and most of that the optimizing of programs that run once: LLVM's passes,

@@ -1,8 +1,10 @@
 """Runs on one machine find cores and cards of their own."""
 
+import os
 import subprocess
 import sys
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -10,26 +12,48 @@ import pytest
 from solvers.threads import bind_one_card
 from tests.conftest import ROOT
 
-CLAIM = "import sys; from pathlib import Path; from solvers.threads import bind_one_card\n"
+THREADS = """
+from solvers.threads import bind_one_thread
+core = bind_one_thread()
+import jax
+from pathlib import Path
+assert jax.numpy.ones(9).sum() == 9
+names = [path.read_text().strip() for path in Path("/proc/self/task").glob("*/comm")]
+print(core, names.count("tf_XLAEigen"))
+"""
+
+
+@contextmanager
+def claiming(function: str, scratch: Path) -> Iterator[str]:
+    """What a process that claims something finds, and holds until the context ends."""
+    code = f"import sys; from pathlib import Path; from solvers.threads import *; print({function}, flush=True)"
+    with subprocess.Popen(
+        [sys.executable, "-c", f"{code}; sys.stdin.read()"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={"TMPDIR": str(scratch), "PYTHONPATH": str(ROOT)},
+    ) as run:  # at the end its input is closed, so that it ends
+        yield run.stdout.readline().strip()
 
 
 def claims(devices: Path, runs: int, scratch: Path) -> list[str]:
     """The cards of so many runs that are there at once, in their order."""
-    code = f"{CLAIM}print(bind_one_card(Path({str(devices)!r})), flush=True); sys.stdin.read()"
-    environment = {"TMPDIR": str(scratch), "PYTHONPATH": str(ROOT)}
     with ExitStack() as stack:
-        cards = []
-        for _ in range(runs):
-            run = subprocess.Popen(
-                [sys.executable, "-c", code],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                text=True,
-                env=environment,
-            )
-            stack.enter_context(run)  # at the end its input is closed, so that it ends
-            cards.append(run.stdout.readline().strip())
-        return cards
+        claim = f"bind_one_card(Path({str(devices)!r}))"
+        return [stack.enter_context(claiming(claim, scratch)) for _ in range(runs)]
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="cores are not claimed on this system")
+def test_without_a_free_core_jax_has_one_thread_all_the_same(tmp_path: Path):
+    """With more, XLA has been seen to wait forever."""
+    cores = os.sched_getaffinity(0)
+    environment = {"TMPDIR": str(tmp_path), "PYTHONPATH": str(ROOT), "JAX_PLATFORMS": "cpu"}
+    with ExitStack() as stack:
+        held = [stack.enter_context(claiming("bind_one_thread()", tmp_path)) for _ in cores]
+        found = subprocess.check_output([sys.executable, "-c", THREADS], env=environment, text=True)
+    assert sorted(map(int, held)) == sorted(cores)
+    assert found.split() == ["None", "1"]
 
 
 @pytest.fixture
