@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch.optim.adam import adam
 
 from solvers.backends._lbfgs import LbfgsSettings, TracedObjective
 from solvers.backends.base import SUMS, Array, Backend, Tree
@@ -16,39 +17,38 @@ LINE_SEARCH_STEPS = 25
 
 
 class Adam:
-    """``torch.optim.Adam`` (Kingma and Ba 2015). Its memory is the optimizer, which changes in place."""
+    """Adam (Kingma and Ba 2015) by torch's own function. Its memory changes in place: the ``count`` of steps, the
+    ``first`` and ``second`` moments (P,), and the ``parameters`` after the last of them.
+
+    ``torch.optim.Adam`` calls the same function, but the optimizers' base class first imports ``torch._dynamo``,
+    which takes as long as a quarter of a short run.
+    """
 
     def __init__(self, backend: Backend, beta1: float, beta2: float, epsilon: float) -> None:
         self._backend = backend
-        self._options: dict[str, Any] = {"lr": 1.0, "betas": (beta1, beta2), "eps": epsilon}
+        self._options: dict[str, Any] = {"beta1": beta1, "beta2": beta2, "eps": epsilon}
 
     def init(self, theta: Array) -> Tree:
-        """The optimizer of a parameter that starts at ``theta`` (P,)."""
-        parameter = torch.nn.Parameter(theta.detach().clone())
-        with self._backend.stopwatch.phase("compile"):
-            return [parameter, torch.optim.Adam([parameter], **self._options)]
+        """The memory of a first step from ``theta`` (P,)."""
+        first, second = torch.zeros_like(theta), torch.zeros_like(theta)
+        return {"count": torch.tensor(0.0), "first": first, "second": second, "parameters": theta.detach().clone()}
 
     def update(self, theta: Array, direction: Array, memory: Tree, rate: float) -> tuple[Array, Tree]:
         """One step against ``direction`` (P,) at a learning rate; the result changes with the next step."""
-        parameter, adam = memory
-        parameter.grad = direction
-        adam.param_groups[0]["lr"] = rate
-        adam.step()
-        return parameter.detach(), memory
+        parameters, moments = [memory["parameters"]], ([memory["first"]], [memory["second"]])
+        fixed = {"amsgrad": False, "weight_decay": 0.0, "maximize": False}
+        adam(parameters, [direction], *moments, [], [memory["count"]], lr=rate, **self._options, **fixed)
+        return memory["parameters"], memory
 
     def export(self, memory: Tree) -> dict[str, np.ndarray]:
-        """``count``, ``first`` and ``second`` moments in NumPy; there after the first step."""
-        parameter, adam = memory
-        own = adam.state[parameter]
-        moments = {"first": own["exp_avg"], "second": own["exp_avg_sq"]}
-        return {"count": np.array(float(own["step"]))} | self._backend.numpy(moments)
+        """``count``, ``first`` and ``second`` moments in NumPy."""
+        count = {"count": np.array(float(memory["count"]))}
+        return count | self._backend.numpy({name: memory[name] for name in ("first", "second")})
 
     def restore(self, theta: Array, kept: Mapping[str, np.ndarray]) -> Tree:
         """What :meth:`export` gave, as it was."""
-        parameter, adam = self.init(theta)
-        moments = self._backend.array({"exp_avg": kept["first"], "exp_avg_sq": kept["second"]})
-        adam.state[parameter] = {"step": torch.tensor(float(kept["count"])), **moments}
-        return [parameter, adam]
+        moments = self._backend.array({name: kept[name] for name in ("first", "second")})
+        return self.init(theta) | moments | {"count": torch.tensor(float(kept["count"]))}
 
 
 def lbfgs(
