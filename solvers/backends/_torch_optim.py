@@ -26,7 +26,8 @@ class Adam:
 
     def __init__(self, backend: Backend, beta1: float, beta2: float, epsilon: float) -> None:
         self._backend = backend
-        self._options: dict[str, Any] = {"beta1": beta1, "beta2": beta2, "eps": epsilon}
+        settings: dict[str, Any] = {"beta1": beta1, "beta2": beta2, "eps": epsilon}
+        self._settings = settings | {"amsgrad": False, "weight_decay": 0.0, "maximize": False}
 
     def init(self, theta: Array) -> Tree:
         """The memory of a first step from ``theta`` (P,)."""
@@ -35,9 +36,9 @@ class Adam:
 
     def update(self, theta: Array, direction: Array, memory: Tree, rate: float) -> tuple[Array, Tree]:
         """One step against ``direction`` (P,) at a learning rate; the result changes with the next step."""
-        parameters, moments = [memory["parameters"]], ([memory["first"]], [memory["second"]])
-        fixed = {"amsgrad": False, "weight_decay": 0.0, "maximize": False}
-        adam(parameters, [direction], *moments, [], [memory["count"]], lr=rate, **self._options, **fixed)
+        names = ("parameters", "first", "second", "count")
+        parameters, first, second, count = ([memory[name]] for name in names)
+        adam(parameters, [direction], first, second, [], count, lr=rate, **self._settings)
         return memory["parameters"], memory
 
     def export(self, memory: Tree) -> dict[str, np.ndarray]:

@@ -105,9 +105,9 @@ def _from_yaml(text: str, source: str, path: tuple[Any, ...]) -> Any:
 
 
 def _parsed(text: str) -> tuple[Any, yaml.Node | None]:
-    """A loader with the node of the document that it has read: libyaml's where PyYAML has it, which takes a quarter
-    of the time. What that refuses is left to PyYAML's own, which says more of what is wrong, and so is what is
-    nested too deeply: libyaml's loader would overflow the stack."""
+    """A loader with the node of the document that it has read: libyaml's where PyYAML has it, in a quarter of the
+    time. What that refuses is left to PyYAML's own, which says more of what is wrong, and so is what is nested too
+    deeply: libyaml's loader would overflow the stack."""
     fast = getattr(yaml, "CSafeLoader", None)
     try:
         if fast is not None and not _deep(yaml.parse(text, Loader=fast)):
