@@ -4,7 +4,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from solvers.configuration.catalogue import Catalogue, ConfigurationError, read_model
+from solvers.configuration.catalogue import Catalogue, ConfigurationError
+from solvers.configuration.reading import read_model
 from solvers.configuration.spec import KeyProblem, StrictModel
 from solvers.optimizers import StopReason
 from solvers.plugins import unknown

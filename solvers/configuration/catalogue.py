@@ -6,15 +6,13 @@ experiment, method, what the method says for so many coordinates, ``numerics/``,
 section of the method or else of the experiment, ``--set``.
 """
 
-import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache, cached_property
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
-from pydantic import ValidationError
 
 import problems
 from problems import ExactProblem
@@ -32,60 +30,19 @@ from solvers.configuration.documents import (
     StudyEntry,
 )
 from solvers.configuration.layers import SUPERVISED, base_sections, lay, levels_of_run
-from solvers.configuration.methods import completed, with_methods
+from solvers.configuration.methods import BASED_ON, completed, with_methods
 from solvers.configuration.overrides import OVERRIDES, nested, parse_overrides
+from solvers.configuration.reading import T, checked, mapping_of, read_model, source_of
 from solvers.configuration.spec import FIELDS_ALONE, RunSpec
-from solvers.configuration.strict_yaml import ConfigurationError, read_yaml
-from solvers.configuration.validation import StrictModel, first_problem
+from solvers.configuration.strict_yaml import ConfigurationError
 from solvers.paths import ROOT
 from solvers.plugins import KeyProblem, unknown
 from solvers.points.grids import uniform_grid
 
-__all__ = ["Authors", "Catalogue", "ConfigurationError", "Experiment", "Method", "read_model"]
+__all__ = ["Authors", "Catalogue", "ConfigurationError", "Experiment", "Method"]
 
 COMMAND_LINE = "command line"
 COARSE = 9
-T = TypeVar("T", bound=StrictModel)
-
-
-def read_model(model: type[T], path: Path) -> T:
-    """The YAML file ``path`` as ``model``; :class:`ConfigurationError` for whatever is wrong with it."""
-    return checked(model, _mapping(path), _shown(path))
-
-
-def _mapping(path: Path) -> dict[str, Any]:
-    source = _shown(path)
-    data = read_yaml(path, source)
-    if not isinstance(data, dict):
-        raise ConfigurationError(source, "", None, "must be a mapping of keys to values")
-    return data
-
-
-def checked(
-    model: type[T],
-    data: Mapping[str, Any],
-    source: str,
-    place: Callable[[str], str] = lambda key: key,
-    context: str | None = None,
-) -> T:
-    """``data`` as ``model``, types taken strictly; the first problem as a :class:`ConfigurationError`, at the
-    ``place`` in the source that its key comes from."""
-    try:
-        return model.model_validate_json(json.dumps(data, default=str), strict=True, context=context)
-    except ValidationError as error:
-        key, value, problem = first_problem(error, data)
-        raise ConfigurationError(source, place(key), value, problem) from None
-
-
-def _known(source: str, section: str, names: Iterable[str], allowed: Iterable[str]) -> None:
-    for name in names:
-        if name not in allowed:
-            raise ConfigurationError(source, f"{section}.{name}", None, unknown("name", name, allowed))
-
-
-def _shown(path: Path) -> str:
-    path = path.resolve()
-    return str(path.relative_to(ROOT)) if path.is_relative_to(ROOT) else str(path)
 
 
 class Catalogue:
@@ -96,7 +53,7 @@ class Catalogue:
         self.experiment = cache(self._experiment)
         self.numerics = cache(lambda name: self._read(Numerics, "numerics", name))
         self.scale = cache(lambda name: self._read(Scale, "scales", name))
-        self.study = cache(lambda name: self._read(StudyEntry, "studies", name))
+        self.study = cache(self._study)
 
     def names(self, kind: str) -> list[str]:
         """Names of the files of one kind: ``experiments``, ``methods``, ``numerics``, ``scales``, ``studies``."""
@@ -108,32 +65,43 @@ class Catalogue:
     def _path(self, kind: str, name: str) -> Path:
         if name not in self.names(kind):
             problem = unknown("name", name, self.names(kind))
-            raise ConfigurationError(_shown(self.folder / kind), kind, name, problem)
+            raise ConfigurationError(source_of(self.folder / kind), kind, name, problem)
         return self.folder / kind / f"{name}.yaml"
+
+    def _study(self, name: str, deriving: tuple[str, ...] = ()) -> StudyEntry:
+        """A study, completed by the one that it is ``based_on``: what it says itself replaces that."""
+        path = self._path("studies", name)
+        stated = mapping_of(path)
+        if (base := stated.pop(BASED_ON, None)) is not None:
+            others = [other for other in self.names("studies") if other not in (name, *deriving)]
+            if base not in others:
+                raise ConfigurationError(source_of(path), BASED_ON, base, unknown("name", base, others))
+            stated = self._study(base, (*deriving, name)).model_dump(exclude_unset=True) | stated
+        return checked(StudyEntry, stated, source_of(path))
 
     def _experiment(self, name: str) -> Experiment:
         """An experiment with its methods and those that experiments share."""
         path = self._path("experiments", name)
-        with _blamed_on(_shown(path)):
-            data = with_methods(_mapping(path), name, self._shared_methods)
-        return checked(Experiment, data, _shown(path))
+        with _blamed_on(source_of(path)):
+            data = with_methods(mapping_of(path), name, self._shared_methods)
+        return checked(Experiment, data, source_of(path))
 
     @cached_property
     def _shared_methods(self) -> dict[str, dict[str, Any]]:
         """The files of ``methods/``, completed and each checked; none for ``experiments`` is all of them."""
         paths = {name: self._path("methods", name) for name in self.names("methods")}
-        stated = {name: {"in_paper": False} | _mapping(path) for name, path in paths.items()}
+        stated = {name: {"in_paper": False} | mapping_of(path) for name, path in paths.items()}
         found = {}
         for name, path in paths.items():
-            with _blamed_on(_shown(path)):
+            with _blamed_on(source_of(path)):
                 found[name] = {"experiments": None} | completed(stated[name], stated)
-            entry = checked(SharedMethod, found[name], _shown(path))
-            _known(_shown(path), "experiments", entry.experiments or (), self.names("experiments"))
+            entry = checked(SharedMethod, found[name], source_of(path))
+            _known(source_of(path), "experiments", entry.experiments or (), self.names("experiments"))
         return found
 
     def source(self, kind: str, name: str) -> str:
         """How messages name a file of the catalogue."""
-        return _shown(self.folder / kind / f"{name}.yaml")
+        return source_of(self.folder / kind / f"{name}.yaml")
 
     def resolve(
         self,
@@ -179,6 +147,12 @@ class Catalogue:
         except KeyProblem:
             return _assemble(axes, found, own, layers)  # raises, with the layer to blame
         return spec
+
+
+def _known(source: str, section: str, names: Iterable[str], allowed: Iterable[str]) -> None:
+    for name in names:
+        if name not in allowed:
+            raise ConfigurationError(source, f"{section}.{name}", None, unknown("name", name, allowed))
 
 
 def _assemble(

@@ -10,7 +10,8 @@ from typing import Annotated
 from pydantic import AfterValidator, Field
 
 from solvers import backends
-from solvers.configuration.catalogue import Catalogue, ConfigurationError, read_model
+from solvers.configuration.catalogue import Catalogue, ConfigurationError
+from solvers.configuration.reading import read_model
 from solvers.configuration.spec import RunSpec, StrictModel
 from solvers.plugins import unknown
 from solvers.runs.place import Place, run_folder
