@@ -35,6 +35,8 @@ DEFAULTS = {
     "peak_memory_mib": 500.0,
     "startup_seconds": 2.0,
     "compile_seconds": 1.0,
+    "terms_first": "boundary=1;residual=100",
+    "terms_last": "boundary=0.01;residual=1",
     "reason": "",
     "device": "cpu",
     "fingerprint": "0",

@@ -110,7 +110,7 @@ def test_the_register_knows_what_belongs_to_which_study():
     plain, one, two = (register.Shown(axes) for axes in ((), (3,), (2, 2)))
     drawn = {shown: {f.name for f in register.FIGURES if f.applies(shown)} for shown in (plain, one, two)}
     assert "overview" in drawn[plain] and not drawn[plain] & drawn[two]
-    assert drawn[one] == {"lines"} and drawn[two] == {"maps", "spreads"}
+    assert drawn[one] == {"choices", "lines"} and drawn[two] == {"choices", "maps", "spreads"}
     made = {shown: {t.name for t in register.TABLES if t.applies(shown)} for shown in (plain, two)}
     assert "verdicts" in made[plain] - made[two] and "points" in made[two] - made[plain]
 

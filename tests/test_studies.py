@@ -170,6 +170,52 @@ def test_studies_share_the_place_of_a_point(tmp_path):
     assert len(folders[0] & folders[1]) == 3, "three seeds at supervised 1, residual 3"
 
 
+def test_a_study_may_change_the_runs_of_one_experiment(tmp_path):
+    own = {"pulse": {"levels": [{"stages": ["adam"]}], "network.width": 5}}
+    catalogue = study_with(tmp_path, experiments=["heat-0.3", "pulse"], set_in=own, set="dropped", axes="dropped")
+    study, specs = runs_of(catalogue, seeds=1)
+    assert [(len(spec.levels), len(spec.levels[0].stages)) for spec in specs] == [(3, 2), (1, 1)]
+    assert [spec.network["width"] for spec in specs][1] == 5 != specs[0].network["width"]
+    assert all(study.holds(spec) for spec in specs)
+    assert not study.holds(specs[1].model_copy(update={"overrides": ()}))
+
+
+@pytest.mark.parametrize(
+    ("own", "at"),
+    [
+        ({"puls": {"network.width": 5}}, r"set_in.puls.*did you mean pulse"),
+        ({"pulse": {"network.widht": 5}}, "set_in.pulse.network.widht.*pulse mmpinn cannot have it"),
+        ({"pulse": [1]}, "set_in.pulse"),
+    ],
+)
+def test_a_change_of_one_experiment_that_cannot_be_is_named(tmp_path, own, at):
+    catalogue = study_with(tmp_path, experiments=["heat-0.3", "pulse"], set_in=own, set="dropped", axes="dropped")
+    with pytest.raises(ConfigurationError, match=at) as caught:
+        runs_of(catalogue)
+    assert "config/studies/mine.yaml" in str(caught.value)
+
+
+def test_a_study_may_be_based_on_another(tmp_path):
+    base = yaml.safe_load((ROOT / "config/studies/exponents.yaml").read_text())
+    catalogue = study_with(tmp_path)
+    file = tmp_path / "config/studies/mine.yaml"
+    file.write_text("based_on: exponents\ntitle: Mine\nseeds: 5\n")
+    entry = catalogue.study("mine")
+    assert (entry.title, entry.seeds, entry.description) == ("Mine", 5, base["description"])
+    assert entry.axes == catalogue.study("exponents").axes and entry.set == base["set"]
+
+
+@pytest.mark.parametrize("base", ["exponent", "mine", "other", 3, ["exponents"]])
+def test_a_base_that_cannot_be_is_named(tmp_path, base):
+    """Unknown, itself, or based on this one."""
+    catalogue = study_with(tmp_path)
+    (tmp_path / "config/studies/mine.yaml").write_text(yaml.safe_dump({"based_on": base}))
+    (tmp_path / "config/studies/other.yaml").write_text("based_on: mine\n")
+    with pytest.raises(ConfigurationError, match=r"based_on .*unknown name") as caught:
+        catalogue.study("mine")
+    assert "exponents" in str(caught.value)
+
+
 VARIANTS = {
     "none": {},
     "narrow": {"network.width": 5},

@@ -112,7 +112,9 @@ class Sweep:
         return [name for f in found if wanted is None or f.name in wanted for name in f.names(shown)]
 
     def _shown(self, grouped: bool = False) -> register.Shown:
-        return register.Shown(tuple(len(axis.values) for axis in self.axes), grouped, fresh=not self.archived)
+        lengths = tuple(len(axis.values) for axis in self.axes)
+        keys = tuple((axis.name, axis.stated["path"].key) for axis in self.axes if "path" in axis.stated)
+        return register.Shown(lengths, keys, grouped, fresh=not self.archived)
 
     def folders(self, experiment: str | None = None) -> list[Path]:
         """Run directories, of one experiment or of all."""

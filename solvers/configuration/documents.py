@@ -163,7 +163,8 @@ class AxisEntry(StrictModel):
 
 class StudyEntry(StrictModel):
     """A file of ``studies/``: which runs belong together. ``experiments`` to ``seeds`` are as in ``config.yaml``,
-    which may override them; ``set`` changes keys of all runs, ``axes`` span a grid of further changes.
+    which may override them; ``set`` changes keys of all runs, ``set_in`` those of an experiment's by its name,
+    ``axes`` span a grid of further changes. A study that is ``based_on`` another has what it does not say itself.
     ``figures``: names of those drawn, all that apply if none."""
 
     title: str
@@ -175,6 +176,7 @@ class StudyEntry(StrictModel):
     numerics: Any = "paper"
     seeds: Any = None
     set: dict[str, Any] = {}
+    set_in: dict[Name, dict[str, Any]] = {}
     axes: list[AxisEntry] = []
     figures: Annotated[list[Name], Field(min_length=1)] | None = None
 

@@ -32,9 +32,10 @@ RUNS = ("fresh", "archive", "both")
 class Study:
     """What a configuration runs: a study's file with the configuration's choices.
 
-    ``settings`` change all runs, ``axes`` span the points. ``narrowed`` are the choices that differ from the
-    file's, as ``key=value``. ``runs`` is ``fresh``, ``archive`` or ``both``: see :mod:`solvers.runs.sources`.
-    ``seeds`` is ``None`` for all that the archive has. ``gpus``: how many a run takes.
+    ``settings`` change all runs, ``settings_in`` those of an experiment, ``axes`` span the points. ``narrowed``
+    are the choices that differ from the file's, as ``key=value``. ``runs`` is ``fresh``, ``archive`` or ``both``:
+    see :mod:`solvers.runs.sources`. ``seeds`` is ``None`` for all that the archive has. ``gpus``: how many a run
+    takes.
     """
 
     name: str
@@ -46,22 +47,25 @@ class Study:
     numerics: tuple[str, ...]
     seeds: tuple[int, ...] | None
     settings: tuple[Override, ...]
+    settings_in: Mapping[str, tuple[Override, ...]]
     axes: tuple[Axis, ...]
     narrowed: tuple[str, ...] = ()
     runs: str = "fresh"
     gpus: int = 0
 
-    def points(self) -> list[tuple[str, ...]]:
-        """The overrides of every point, settings among them; one point without axes."""
+    def points(self, experiment: str) -> list[tuple[str, ...]]:
+        """The overrides of every point of an experiment, settings among them; one point without axes."""
+        settings = (*self.settings, *self.settings_in.get(experiment, ()))
         points = product(*(axis.values for axis in self.axes))
-        return [tuple(map(str, (*self.settings, *chain.from_iterable(point)))) for point in points]
+        return [tuple(map(str, (*settings, *chain.from_iterable(point)))) for point in points]
 
     def specs(self, catalogue: Catalogue) -> Iterator[RunSpec]:
         """All runs, experiment by experiment; :class:`ConfigurationError` if one cannot be.
 
         Backends and seeds change nothing else, so each point is resolved once for all of them."""
-        points, seeds = self.points(), self.seeds or (0,)
+        seeds = self.seeds or (0,)
         for experiment in self.experiments:
+            points = self.points(experiment)
             for method in catalogue.experiment(experiment).methods:
                 if method not in self.methods:
                     continue
@@ -76,19 +80,21 @@ class Study:
         try:
             return catalogue.resolve(experiment, method, self.backends[0], numerics, self.scale, 0, point)
         except ConfigurationError as error:
-            at = self._stated_at(error.key)
+            at = self._stated_at(error.key, experiment)
             if at is None:
                 raise
             shown = f"{experiment} {method} cannot have it: {error.key}: {error.problem}"
             raise ConfigurationError(catalogue.source("studies", self.name), *at, shown) from None
 
-    def _stated_at(self, key: str) -> tuple[str, str] | None:
-        """Where the study's file changes what stands at a key of the specification: the place in the file, the
-        key that is changed."""
+    def _stated_at(self, key: str, experiment: str) -> tuple[str, str] | None:
+        """Where the study's file changes what stands at a key of the specification of an experiment's run: the
+        place in the file, the key that is changed."""
         stated = {
             f"axes.{i}.{at}": change for i, axis in enumerate(self.axes) for at, change in axis.stated.items()
         }
         stated |= {f"set.{setting.key}": setting for setting in self.settings}
+        own = self.settings_in.get(experiment, ())
+        stated |= {f"set_in.{experiment}.{setting.key}": setting for setting in own}
         for place, override in stated.items():
             path = ".".join(override.keys)
             if path.startswith(key) or key.startswith(path):
@@ -104,7 +110,7 @@ class Study:
             and spec.backend in self.backends
             and spec.numerics in self.numerics
             and (self.seeds is None or spec.seed in self.seeds)
-            and set(spec.overrides) in [set(point) for point in self.points()]
+            and set(spec.overrides) in [set(point) for point in self.points(spec.experiment)]
         )
 
 
@@ -141,7 +147,8 @@ def study_of(
         name=name,
         entry=entry,
         scale=scale,
-        settings=_settings(entry, source),
+        settings=_settings(entry.set, source, "set"),
+        settings_in=_settings_in(entry, source, catalogue),
         axes=axes_of(entry.axes, source),
         narrowed=tuple(f"{key}={_short(chosen[key])}" for key in CHOSEN if chosen[key] != plain[key]),
         runs=runs,
@@ -211,8 +218,14 @@ def _choices(
     }
 
 
-def _settings(entry: StudyEntry, source: str) -> tuple[Override, ...]:
-    return tuple(Override(parse_key(key, source, f"set.{key}"), value) for key, value in entry.set.items())
+def _settings(stated: Mapping[str, Any], source: str, at: str) -> tuple[Override, ...]:
+    return tuple(Override(parse_key(key, source, f"{at}.{key}"), value) for key, value in stated.items())
+
+
+def _settings_in(entry: StudyEntry, source: str, catalogue: Catalogue) -> dict[str, tuple[Override, ...]]:
+    for experiment in entry.set_in:
+        one_of(source, f"set_in.{experiment}", experiment, catalogue.names("experiments"))
+    return {name: _settings(stated, source, f"set_in.{name}") for name, stated in entry.set_in.items()}
 
 
 def _short(values: Sequence[Any]) -> str:

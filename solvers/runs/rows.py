@@ -25,7 +25,8 @@ def row_of(record: RunRecord, history: pd.DataFrame, folder: Path) -> dict[str, 
     ``cpu_seconds`` and ``wall_seconds`` are those of training. ``other_seconds`` (wall) is everything else,
     ``startup_seconds`` (imports, and building problem and terms) and ``compile_seconds`` among it.
     ``evaluations_to_0.1`` and ``seconds_to_0.1`` (:func:`cpu_history`) are those of the first recorded iterate
-    with a relative L2 error, on the history's grid, of 0.1 or less; NaN if there was none.
+    with a relative L2 error, on the history's grid, of 0.1 or less; NaN if there was none. ``terms_first`` and
+    ``terms_last`` are the terms of the loss, raw, of the history's first and last row: ``initial=0.5;residual=2``.
     """
     spec, last = record.spec, record.last
     axes = {axis: getattr(spec, axis) for axis in [*AXES, "seed", "scale"]}
@@ -51,6 +52,8 @@ def row_of(record: RunRecord, history: pd.DataFrame, folder: Path) -> dict[str, 
         "startup_seconds": record.seconds.get("startup", 0.0) + record.seconds.get("setup", 0.0),
         "compile_seconds": record.seconds.get("compile", 0.0),
         **_reached_at(cpu_history(history, record)),
+        "terms_first": _terms(history.iloc[:1]),
+        "terms_last": _terms(history.iloc[-1:]),
         "reason": record.reason,
         "device": record.provenance.machine.device,
         "fingerprint": record.provenance.fingerprint,
@@ -87,6 +90,12 @@ def _reached_at(history: pd.DataFrame) -> dict[str, float]:
         costs[f"evaluations_to_{target:g}"] = float(first.get("evaluation", np.nan))
         costs[f"seconds_to_{target:g}"] = float(first.get("seconds", np.nan))
     return costs
+
+
+def _terms(row: pd.DataFrame) -> str:
+    """The raw terms of one row of a history; empty if there is none."""
+    values = row.filter(regex=r"^term\.").to_dict("records")
+    return _joined(f"{name.removeprefix('term.')}={value:.6g}" for each in values for name, value in each.items())
 
 
 def _number(value: float | None) -> float:

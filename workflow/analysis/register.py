@@ -44,11 +44,12 @@ COLUMNS = frozenset(
         ),
         *("function_evaluations", "gradient_evaluations", "cpu_seconds", "wall_seconds", "other_seconds"),
         *("stage_optimizers", "stage_levels", "stage_precisions"),
-        *("stage_iterations", "stage_evaluations", "stage_reasons"),
+        *("stage_iterations", "stage_evaluations", "stage_reasons", "terms_first", "terms_last"),
         *("startup_seconds", "compile_seconds", "peak_memory_mib", "fingerprint", "spec_hash", "outdated"),
         *("evaluations_to_0.1", "evaluations_to_0.01", "evaluations_to_0.001"),
         *("seconds_to_0.1", "seconds_to_0.01", "seconds_to_0.001"),
         *("seeds", "runs", "finished", "failures", "median", "minimum", "level", "optimizer", "target", "at"),
+        *("problems", "lost", "regret", "low", "high", "p"),
     )
 )
 """Columns of the summary and of tables that are grouped by the axes of a study: no axis may have such a name."""
@@ -57,9 +58,10 @@ COLUMNS = frozenset(
 @dataclass(frozen=True)
 class Shown:
     """What there is to be shown: the lengths of the study's axes, whether residuals are grouped, whether runs were
-    made here."""
+    made here, and what the axes change: pairs of an axis' name and the key of the specification."""
 
     axes: tuple[int, ...]
+    keys: tuple[tuple[str, str], ...] = ()
     grouped: bool = False
     fresh: bool = False
 
@@ -100,6 +102,12 @@ def one_axis(shown: Shown) -> bool:
 def more_axes(shown: Shown) -> bool:
     """Of studies with two axes or more."""
     return len(shown.axes) > 1
+
+
+def over_powers(shown: Shown) -> bool:
+    """Of studies whose axes ``supervised`` and ``residual`` are the exponents of these terms."""
+    keys = dict(shown.keys)
+    return all(keys.get(name, "").endswith(f"exponents.{name}") for name in ("supervised", "residual"))
 
 
 @dataclass(frozen=True)
@@ -161,6 +169,8 @@ def _load(function: str) -> Callable[..., Any]:
 
 TABLES = (
     Table("points", "points:points", with_axes),
+    Table("choices", "choices:choices", with_axes),
+    Table("powers", "powers:powers", over_powers),
     Table("check", "check:check", made_here),
     Table("verdict-counts", "verdicts:verdict_counts", without_axes),
     Table("verdicts", "verdicts:verdicts", without_axes),
@@ -184,6 +194,7 @@ OF_THE_PAPER = ("verdict-counts", "verdicts", "claims", "coverage", "beyond", "r
 """Tables that set the authors' numbers beside ours: they say nothing where no such number is known."""
 FIGURES = (
     Figure("overview", "figures.overview:draw_overview", SUMMARY),
+    Figure("choices", "figures.choices:draw_choices", SUMMARY, with_axes),
     Figure("profiles-evaluations", "profiles:draw_evaluation_profiles", SUMMARY, captioned="profiles"),
     Figure("profiles-seconds", "profiles:draw_seconds_profiles", SUMMARY, captioned="profiles"),
     Figure("errors", "figures.errors:draw_errors"),

@@ -50,6 +50,7 @@ SUMMARY = pa.DataFrameSchema(
     | {"cpu_seconds": _seconds, "wall_seconds": _seconds, "other_seconds": _seconds, "peak_memory_mib": _seconds}
     | {"startup_seconds": _seconds, "compile_seconds": _seconds}
     | {f"{cost}_to_{target:g}": _reached for target in TARGETS for cost in ("evaluations", "seconds")}
+    | {"terms_first": _text, "terms_last": _text}
     | {
         "reason": _text,
         "device": _text,

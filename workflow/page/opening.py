@@ -16,8 +16,10 @@ from workflow.analysis.summary import axes_of, errors, grouped_by
 from workflow.campaign.plan import read_campaign
 from workflow.manifest import Manifest, read_manifest
 from workflow.page.beyond import beyond_in
+from workflow.page.choices import choices_in
 from workflow.page.claims import times
 from workflow.page.frameworks import in_a_sentence
+from workflow.page.powers import powers_in
 
 __all__ = ["Kind", "kind_of", "opening"]
 
@@ -46,6 +48,8 @@ def opening(summary: pd.DataFrame, tables: Sequence[Path], catalogue: Catalogue)
     kind, manifest = kind_of(summary, catalogue), read_manifest(catalogue)
     if kind == Kind.OWN:
         told = _own(summary, catalogue)
+        if chosen := [*choices_in(tables), *powers_in(tables)]:
+            told = [told[0], *chosen]
     else:
         read = {path.stem: pd.read_csv(path, keep_default_na=False) for path in tables}
         claims, verdicts = read.get("claims", pd.DataFrame()), read.get("verdicts", pd.DataFrame())
