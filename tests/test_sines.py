@@ -191,6 +191,7 @@ def test_frequencies_are_those_of_the_scaled_coordinates():
         ({"frequencies": {"forcing": 0.0}}, "frequencies.forcing", "greater than 0"),
         ({"frequencies": {"solution": 1.0}}, "frequencies.forcing", "missing"),
         ({"frequencies": 3.0}, "frequencies", "a list of numbers"),
+        ({"wave_numbers_at_least": -0.5}, "wave_numbers_at_least", "0 or more"),
         ({"phases": -1}, "phases", "0, which is none, or more"),
         ({"phase_scale": 0.0}, "phase_scale", "greater than 0"),
         ({"scale": -1.0}, "scale", "greater than 0"),
@@ -212,6 +213,16 @@ def test_a_forcing_of_zero_has_no_wave_numbers():
         network.adapted(problem, np.ones(2))
     assert caught.value.key == "frequencies.forcing"
     assert dataclasses.replace(network, frequencies=[1.0, 2.0]).adapted(problem, np.ones(2)).frequencies == [1, 2]
+
+
+def test_no_coordinate_is_lost_on_which_the_forcing_hardly_depends():
+    """That of the ridge problem changes along t alone, its solution along x too."""
+    problem = problems.load("pulse")
+    _, scale = INPUTS["interval"](problem.lower, problem.upper)
+    along_x, along_t = (Sines(6, 2, frequencies=OfForcing(0.5)).adapted(problem, scale)).frequencies
+    assert along_x < 1e-3 < 10 < along_t
+    floored = Sines(6, 2, frequencies=OfForcing(0.5), wave_numbers_at_least=0.8).adapted(problem, scale)
+    assert floored.frequencies == [0.4, along_t]
 
 
 def test_both_backends_start_from_the_same_network():

@@ -56,10 +56,14 @@ class Sines(Network):
     linear function of the last hidden layer. The first layer is of sines or tanh (``first``), the others tanh.
 
     ``frequencies`` are the standard deviations sigma_k of the first layer's weights W_1[k, :] by scaled
-    coordinate: numbers, or ``{forcing: 0.5}`` for half the forcing's wave numbers. Its biases are then uniform: on
-    [-pi, pi] for sines, and for tanh on [-1, 1] times sum_k |W_1[k, :]|, so that every unit bends within the
-    domain. Without frequencies that layer starts like the others: Xavier weights, biases zero. The weights of the
-    phases start at ``phase_scale`` times Xavier's, their biases uniform on [-pi, pi].
+    coordinate: numbers, or ``{forcing: 0.5}`` for half the forcing's wave numbers, of which none counts as less
+    than ``wave_numbers_at_least``. A coordinate on which the forcing hardly depends would else be lost: with
+    frequencies near zero no unit of that layer changes along it.
+
+    The biases of the first layer are then uniform: on [-pi, pi] for sines, and for tanh on [-1, 1] times
+    sum_k |W_1[k, :]|, so that every unit bends within the domain. Without frequencies that layer starts like the
+    others: Xavier weights, biases zero. The weights of the phases start at ``phase_scale`` times Xavier's, their
+    biases uniform on [-pi, pi].
     """
 
     __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
@@ -68,6 +72,7 @@ class Sines(Network):
     depth: int
     first: Literal["sine", "tanh"] = "sine"
     frequencies: Frequencies | None = None
+    wave_numbers_at_least: float = 0.0
     phases: int = 0
     phase_scale: float = 1.0
     scale: float = 1.0
@@ -78,6 +83,8 @@ class Sines(Network):
             raise ValueError(f"width {self.width} and depth {self.depth} must be at least 1")
         if self.phases < 0:
             raise KeyProblem("phases", self.phases, "must be 0, which is none, or more")
+        if not 0 <= self.wave_numbers_at_least < np.inf:
+            raise KeyProblem("wave_numbers_at_least", self.wave_numbers_at_least, "must be a number, 0 or more")
         for name in ("phase_scale", "scale"):
             if not getattr(self, name) > 0:
                 raise KeyProblem(name, getattr(self, name), "must be greater than 0")
@@ -96,7 +103,8 @@ class Sines(Network):
         except ValueError as error:
             needed = f"{error}; give a list with a number for each of {list(problem.coordinates)}"
             raise KeyProblem("frequencies.forcing", self.frequencies.forcing, needed) from None
-        return replace(self, frequencies=(self.frequencies.forcing * numbers / scale).tolist())
+        numbers = np.maximum(numbers / scale, self.wave_numbers_at_least)
+        return replace(self, frequencies=(self.frequencies.forcing * numbers).tolist())
 
     def _sizes(self, dimension: int) -> list[int]:
         return [dimension, *[self.width] * self.depth, *([self.phases] if self.phases else []), 1]
