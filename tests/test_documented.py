@@ -57,6 +57,7 @@ ELSEWHERE = {
     ADDED.format("jax", "soft-adapt"): "test_additions.py: the same rule, in an experiment of its own",
     ADDED.format("torch", "log-sum"): "test_examples.py",
     "pip install": "test_environment.py: extras, lock and files of the package; installing takes the network",
+    "python -m workflow.keep": "test_keep.py",
     "conda env create": "test_environment.py: its versions are the locked ones",
     "python3 -m venv .venv": "Python's own",
     "source .venv/bin/activate": "Python's own",

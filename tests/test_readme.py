@@ -63,7 +63,7 @@ def test_the_generated_parts_are_those_of_the_archive(document: str, parts: dict
 
 def test_every_generated_part_stands_in_a_document():
     placed = [name for names in documents.DOCUMENTS.values() for name in names]
-    assert sorted(placed) == sorted([*documents.PAPERS, *documents.ALL, *documents.CURVATURE])
+    assert sorted(placed) == sorted([*documents.PAPERS, *documents.ALL, *documents.CURVATURE, documents.STUDIES])
     marked = re.findall(r"<!-- generated: (\S+) -->", "".join(TEXTS.values()))
     assert sorted(marked) == sorted(placed)
 

@@ -216,7 +216,7 @@ def _own(summary: pd.DataFrame, catalogue: Catalogue) -> list[str]:
     keys = grouped_by(summary)
     seeds = summary.groupby(keys).seed.nunique()
     failed = int((summary.status != "finished").sum())
-    count = summary.groupby(["experiment", "method"]).ngroups
+    count = summary.method.nunique()
     told = [
         f"{count} method{'s' if count != 1 else ''} on {_named(summary.experiment.unique(), 'experiments')}, over"
         f" {_range(seeds)} seed{'s' if seeds.max() > 1 else ''}: {len(summary)} runs,"

@@ -10,6 +10,7 @@ from solvers.configuration.catalogue import Catalogue
 from workflow.readme.blocks import claims_block, durations_block, verdict_counts_block, verdicts_block
 from workflow.readme.curvature import curvature_block, curvature_summary
 from workflow.readme.front import answer_block, claims_table_block, frameworks_block, frameworks_table_block
+from workflow.readme.studies import studies_block
 
 __all__ = ["DOCUMENTS", "blocks", "papers", "with_blocks", "write_documents"]
 
@@ -30,10 +31,13 @@ ALL: Mapping[str, Block] = {"claims-table": claims_table_block, "claims": claims
 """Made of all archived runs at the paper's scale."""
 CURVATURE: Mapping[str, Block] = {"curvature": curvature_block}
 """Made of the archived runs of the study of that name."""
+STUDIES = "studies"
+"""Made of the kept summaries of studies."""
 DOCUMENTS: Mapping[str, tuple[str, ...]] = {
     "README.md": ("answer", "claims-table", "frameworks"),
     "docs/curvature.md": ("curvature",),
     "docs/results.md": ("verdict-counts", "claims", "verdicts", "frameworks-table", "durations"),
+    "docs/studies.md": (STUDIES,),
 }
 
 
@@ -46,7 +50,8 @@ def blocks(summary: pd.DataFrame, catalogue: Catalogue) -> dict[str, str]:
     """All generated parts by name, as Markdown, of a summary of archived runs of all numerics."""
     found = {name: make(papers(summary), catalogue) for name, make in PAPERS.items()}
     found |= {name: make(summary, catalogue) for name, make in ALL.items()}
-    return found | {name: make(curvature_summary(), catalogue) for name, make in CURVATURE.items()}
+    found |= {name: make(curvature_summary(), catalogue) for name, make in CURVATURE.items()}
+    return found | {STUDIES: studies_block(catalogue)}
 
 
 def with_blocks(document: str, text: str, parts: Mapping[str, str]) -> str:

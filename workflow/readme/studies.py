@@ -1,0 +1,88 @@
+"""``docs/studies.md``: what the studies have shown whose summaries are kept in ``reports/studies``."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from solvers.configuration.catalogue import Catalogue
+from workflow.analysis.choices import choices
+from workflow.analysis.powers import POWERS, powers
+from workflow.analysis.summary import axes_of, grouped_by, read_summary
+from workflow.page.choices import choices_told
+from workflow.page.powers import powers_told
+from workflow.readme.blocks import markdown, wrapped
+from workflow.sweep import REPORTS
+
+__all__ = ["FOLDER", "kept", "studies_block"]
+
+FOLDER = REPORTS / "studies"
+SHOWN = 8
+"""So many points of the smallest regret stand in the table."""
+
+
+def kept(root: Path = Path()) -> dict[str, pd.DataFrame]:
+    """The summaries that are kept below ``root``, by the study."""
+    return {path.stem: read_summary(path) for path in sorted((root / FOLDER).glob("*.csv"))}
+
+
+def studies_block(catalogue: Catalogue, root: Path = Path()) -> str:
+    """A section for each study: its question, its runs, its conclusions by the rules of the tables ``choices`` and
+    ``powers``, and these tables in short."""
+    return "\n\n".join("\n".join(_section(name, own, catalogue)) for name, own in kept(root).items())
+
+
+def _section(name: str, summary: pd.DataFrame, catalogue: Catalogue) -> Iterator[str]:
+    entry, found = catalogue.study(name), choices(summary, catalogue)
+    yield f"## {entry.title}"
+    yield ""
+    yield wrapped(entry.description)
+    yield ""
+    minutes = (summary.cpu_seconds.sum() + summary.other_seconds.sum()) / 60
+    problems, seeds = summary.experiment.nunique(), summary.groupby(grouped_by(summary)).seed.nunique()
+    runs = f"{len(summary)} runs of {problems} problems" if len(summary) > 1 else "one run of one problem"
+    yield wrapped(
+        f"`snakemake --cores 2 --config study={name}`: {runs} with the budgets of the scale"
+        f" {summary.scale.iloc[0]}, over {int(seeds.min())} seed{'s' if seeds.min() > 1 else ''};"
+        f" {minutes:.0f} CPU minutes."
+        f" A row for each run: [{name}.csv](../{(FOLDER / name).as_posix()}.csv)."
+    )
+    yield ""
+    exponents = set(POWERS) <= set(axes_of(summary))
+    of_powers = powers(summary, catalogue) if exponents else pd.DataFrame()
+    for text in [*choices_told(found), *(powers_told(of_powers) if exponents else [])]:
+        yield wrapped(text, "* ")
+    yield ""
+    yield markdown(_in_short(found, axes_of(summary)))
+    if exponents:
+        yield ""
+        yield markdown(_problems(of_powers))
+
+
+def _in_short(table: pd.DataFrame, axes: list[str]) -> pd.DataFrame:
+    """The points of the smallest regret."""
+    rows = [
+        {name: row[name] for name in ("numerics", "backend", *axes)}
+        | {"regret": f"{row['regret']:.3g}{_between(row['regret, low'], row['regret, high'])}"}
+        | {"largest": f"{row['regret, largest']:.3g}", "best on": f"{row['best on']} of {row['problems']}"}
+        | {"runs lost": f"{row['lost']} of {row['runs']}"}
+        for _, own in table.groupby(["numerics", "backend"], sort=False)
+        for row in own.sort_values("regret", kind="stable").head(SHOWN).to_dict("records")
+    ]
+    return pd.DataFrame(rows)
+
+
+def _between(low: float, high: float) -> str:
+    return f" ({low:.3g} to {high:.3g})" if np.isfinite([low, high]).all() else ""
+
+
+def _problems(table: pd.DataFrame) -> pd.DataFrame:
+    rows = [
+        {name: row[name] for name in ("experiment", "numerics", "backend", "best pair")}
+        | {"its error": f"{row['its error']:.1e}", "of (1, 1)": f"{row['error of (1, 1)']:.1e}"}
+        | {"balancing pair": row["balancing pair"], "over the best": f"{row['balancing over best']:.3g}"}
+        | {"failed": f"{row['failed']} of {row['runs']}"}
+        for row in table.to_dict("records")
+    ]
+    return pd.DataFrame(rows)
