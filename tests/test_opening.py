@@ -56,7 +56,10 @@ def test_a_smaller_budget_tells_the_order_of_methods_alone(tmp_path):
     assert "have the budget of the scale quick, not the paper's" in budget
     assert "Of the 1 comparisons of two methods that the paper's claims rest on, 1 point its way" in pointing
     assert "0 of them are decided" in pointing
-    assert order == "In 1 of 1 pairs of methods, the one with the smaller error is the same as in the paper."
+    assert order == (
+        "In 1 of 1 pairs of methods, the one with the smaller error is the same as in the paper (sign test, if the"
+        " pairs were independent: p = 0.5)."
+    )
 
 
 def test_a_method_beyond_the_paper_has_a_sentence(tmp_path):

@@ -166,6 +166,16 @@ def test_a_run_in_progress_has_the_rest_of_its_time(tmp_path):
     assert [seconds_left(runs)(run) for run in runs] == [20, 0]
 
 
+def test_what_no_run_of_the_sweep_tells_is_as_expected(tmp_path):
+    specs = [spec_of(seed=seed) for seed in range(2)] + [spec_of(experiment="heat-0.15")]
+    finished(specs[0], tmp_path, 100)
+    runs = states(specs, tmp_path)
+    left = seconds_left(runs, lambda spec: 30.0)
+    assert [left(run) for run in runs] == [0, 100, 30]
+    assert "time left: about 2:10, 1 at a time" in in_a_line(runs, 1, expected=lambda spec: 30.0)
+    assert "without 1 of unknown length" in in_a_line(runs, 1)
+
+
 def shown(runs, tmp_path: Path) -> str:
     with (tmp_path / "shown").open("w+") as stream:
         show("smoke", runs, Console(file=stream, width=160))

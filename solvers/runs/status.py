@@ -136,14 +136,17 @@ def states(specs: Iterable[RunSpec], root: Path) -> list[RunState]:
 
 
 Seconds = Callable[[RunState], float | None]
+Expected = Callable[[RunSpec], float]
+"""What runs take in all that are nowhere done in this sweep."""
 
 
 def _kind(run: RunState, axes: Sequence[str]) -> tuple[str, ...]:
     return tuple(getattr(run.spec, axis) for axis in axes)
 
 
-def seconds_left(runs: Sequence[RunState]) -> Seconds:
-    """A function that gives the seconds left of a run, ``None`` if no run of its kind, however coarse, is done.
+def seconds_left(runs: Sequence[RunState], expected: Expected | None = None) -> Seconds:
+    """A function that gives the seconds left of a run: by those of its row that are done, or as ``expected``, or
+    by others of its kind, or by its pace; ``None`` if none of these is known.
 
     Outdated runs count too: they were of the kind.
     """
@@ -160,6 +163,8 @@ def seconds_left(runs: Sequence[RunState]) -> Seconds:
         for axes in KINDS:
             if took := known.get(_kind(run, axes)):
                 return max(sum(took) / len(took) - spent, 0.0)
+            if expected:
+                return max(expected(run.spec) - spent, 0.0)
         return _by_iterations(run.progress)
 
     return left
@@ -211,11 +216,14 @@ def _workers(runs: Sequence[RunState]) -> int:
     return sum(run.state == "running" for run in runs) or os.cpu_count() or 1
 
 
-def in_a_line(runs: Sequence[RunState], workers: int, when_done: str = NOTHING_LEFT) -> str:
+def in_a_line(
+    runs: Sequence[RunState], workers: int, when_done: str = NOTHING_LEFT, expected: Expected | None = None
+) -> str:
     """``30 of 80 runs done (30 finished), 2 running, 48 left; time left: about 12:30, 2 at a time``; at the end
-    ``when_done`` instead of the time."""
-    left = when_done if all(run.done for run in runs) else _time_left(runs, seconds_left(runs), workers)
-    return f"{_counted(runs)}; {left}"
+    ``when_done`` instead of the time. For ``expected`` see :func:`seconds_left`."""
+    if all(run.done for run in runs):
+        return f"{_counted(runs)}; {when_done}"
+    return f"{_counted(runs)}; {_time_left(runs, seconds_left(runs, expected), workers)}"
 
 
 def show(name: str, runs: Sequence[RunState], console: Console) -> None:

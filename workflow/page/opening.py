@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.stats import binomtest
 
 from solvers.configuration.catalogue import Catalogue
 from workflow.analysis.judging import UNDECIDED, Verdict
@@ -208,7 +209,12 @@ def _in_order(ranking: pd.DataFrame | None) -> str:
     if ranking is None or "pairs" not in ranking or not ranking.pairs.astype(int).sum():
         return ""
     pairs, alike = ranking.pairs.astype(int).sum(), ranking["pairs ordered alike"].astype(int).sum()
-    return f"In {alike} of {pairs} pairs of methods, the one with the smaller error is the same as in the paper."
+    # Pairs of one problem share methods: the p-value is the smallest that can be claimed.
+    chance = binomtest(int(alike), int(pairs), alternative="greater").pvalue
+    return (
+        f"In {alike} of {pairs} pairs of methods, the one with the smaller error is the same as in the paper (sign"
+        f" test, if the pairs were independent: p = {chance:.2g})."
+    )
 
 
 def _own(summary: pd.DataFrame, catalogue: Catalogue) -> list[str]:
