@@ -70,6 +70,17 @@ def test_a_method_beyond_the_paper_has_a_sentence(tmp_path):
     )
 
 
+def test_a_problem_of_ones_own_beside_the_papers_is_told_apart(tmp_path):
+    papers = seeds_of([1e-3] * 3, experiment="heat-0.3", method="pinn")
+    own = seeds_of([0.1], experiment="burgers", method="pinn")
+    assert not [text for text in told(summary_of(*papers), tmp_path) if "burgers" in text.lower()]
+    others, best = (text for text in told(summary_of(*papers, *own), tmp_path) if "urgers" in text)
+    assert others == "Not of the paper, and so without a number of the authors: burgers."
+    assert best.startswith(
+        "Burgers' equation, nu = 0.01 / pi: the smallest median error, 1.00e-01, has pinn on jax"
+    )
+
+
 def test_a_page_without_the_authors_names_the_best_method(tmp_path):
     runs = [*seeds_of([0.1, None], experiment="burgers", method="pinn"), *seeds_of([0.01], experiment="burgers")]
     runs[-1] |= {"method": "mmpinn"}

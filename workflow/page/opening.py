@@ -60,6 +60,7 @@ def opening(summary: pd.DataFrame, tables: Sequence[Path], catalogue: Catalogue)
         else:
             told = [_not_the_papers(summary, manifest), _pointing(claims), _in_order(read.get("ranking"))]
         told += [f"Beyond the paper, {text}" for text in beyond_in(tables)[:1]]
+        told += _not_in_the_paper(summary, manifest, catalogue)
     return [sentence for sentence in [*told, in_a_sentence(tables)] if sentence]
 
 
@@ -186,6 +187,16 @@ def _not_the_papers(summary: pd.DataFrame, manifest: Manifest) -> str:
         f" seed{'s' if seeds.max() > 1 else ''} a method, {'has' if one else 'have'} {why}, not the paper's: no"
         " error on this page confirms or refutes the paper; what they show is which method is better here."
     )
+
+
+def _not_in_the_paper(summary: pd.DataFrame, manifest: Manifest, catalogue: Catalogue) -> list[str]:
+    """Problems that stand beside the paper's on one page: which, and the best method of each."""
+    own = summary[~summary.experiment.isin({row.experiment for row in manifest.rows})]
+    if own.empty:
+        return []
+    _, *best = _own(own, catalogue)
+    names = _named(own.experiment.unique(), "experiments")
+    return [f"Not of the paper, and so without a number of the authors: {names}.", *best]
 
 
 def _pointing(claims: pd.DataFrame) -> str:

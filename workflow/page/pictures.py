@@ -15,7 +15,8 @@ from workflow.analysis import register
 
 __all__ = ["Embedded", "Picture", "embedded", "picture", "shows_something"]
 
-COLOURS = 96  # without loss: more are not told apart in lines and letters
+COLOURS = 64  # without loss: more are not told apart in lines and letters
+WIDEST = 800  # pixels: about a column of the page; a click opens the whole
 
 
 @dataclass(frozen=True)
@@ -51,9 +52,11 @@ def embedded(png: Path) -> Embedded:
     """Lines and letters in few colours without loss, or maps with a little loss, whichever is smaller."""
     with Image.open(png) as image:
         whole = image.convert("RGB")
+    if whole.width > WIDEST:
+        whole = whole.resize((WIDEST, round(whole.height * WIDEST / whole.width)), Image.Resampling.LANCZOS)
     few = whole.quantize(COLOURS, dither=Image.Dither.NONE).convert("RGB")
     # At quality 60 the first would take twice the time for a fifth less.
-    data = min(_webp(few, lossless=True, quality=20, method=1), _webp(whole, quality=80, method=2), key=len)
+    data = min(_webp(few, lossless=True, quality=20, method=1), _webp(whole, quality=60, method=2), key=len)
     return Embedded("data:image/webp;base64," + base64.b64encode(data).decode("ascii"), whole.size)
 
 

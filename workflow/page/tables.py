@@ -141,7 +141,8 @@ def _cell(column: str, text: str, href: str | None) -> Cell:
     mark = f"mark {slug(column)} is-{slug(text)}" if column in MARKED else ""
     if text.endswith(" contended"):
         mark = "mark is-contended"
-    return Cell(text, float(number[0]) if number else infinite, href, mark)
+    known = number[0] == text if number else False  # the page reads it from the text
+    return Cell(text, (None if known else float(number[0])) if number else infinite, href, mark)
 
 
 def _rounded(text: str) -> str:

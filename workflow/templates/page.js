@@ -33,7 +33,9 @@ function filterHas(axis, value) {
 
 function key(row, column) {
   const cell = row.cells[column];
-  return cell.dataset.v === undefined ? cell.textContent.trim() : Number(cell.dataset.v === "inf" ? Infinity : cell.dataset.v);
+  if (cell.dataset.v !== undefined) return Number(cell.dataset.v === "inf" ? Infinity : cell.dataset.v);
+  const text = cell.textContent.trim();
+  return text === "" || Number.isNaN(Number(text)) ? text : Number(text);
 }
 
 function compare(a, b) {
