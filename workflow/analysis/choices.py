@@ -51,7 +51,7 @@ def _points(runs: pd.DataFrame, axes: Sequence[str]) -> Iterator[dict[str, Any]]
         own = ratios[point].to_numpy()
         low, high = _interval(own)
         first = paired(means.iloc[:, 0], means[point])
-        # A bootstrap of the first point's ratio to itself would be of ones.
+        # The first point beside itself: there is nothing to test.
         against = (first.ratio, first.low, first.high, first.t) if i else (1.0, np.nan, np.nan, np.nan)
         at = runs[(runs[list(axes)] == list(point)).all(axis=1)]
         yield (
