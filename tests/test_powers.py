@@ -50,7 +50,9 @@ def test_failed_runs_are_told_apart_by_what_they_left():
     (row,) = powers(study(lasts=lasts), CATALOGUE).to_dict("records")
     assert (row["runs"], row["failed"], row["residual left"], row["conditions left"]) == (5, 2, 1, 1)
     told = powers_told(pd.DataFrame([row]))
-    assert told[0].startswith("The terms at the start tell the powers (jax, numerics paper)")
+    assert told[0].startswith(
+        "The terms at the start tell the powers (jax, numerics paper, one seed, so not decided)"
+    )
     assert "within 2 times the smallest error on 1 of 1 problem," in told[0]
     assert "the plain sum, (1, 1), costs 900 times" in told[0]
     assert told[1] == (

@@ -38,8 +38,9 @@ def _best(rows: pd.DataFrame, axes: Sequence[str], where: str) -> str:
     ranked = rows.sort_values(REGRET, kind="stable")
     best, last = ranked.iloc[0], ranked.iloc[-1]
     problems, seeds = int(best.problems), int(best["seeds, fewest"])
-    text = f"One choice for {f'all {problems} problems' if problems > 1 else 'one problem'}"
-    text += f" ({where}, {seeds} seed{'s' if seeds > 1 else ''}): {_point(best, axes)} costs least; its median"
+    told = f"{seeds} seeds" if seeds > 1 else "one seed, so not decided"
+    text = f"One choice for {f'all {problems} problems' if problems > 1 else 'one problem'} ({where}, {told}):"
+    text += f" {_point(best, axes)} costs least; its median"
     text += f" error is {times(best[REGRET])} times that of the best choice for each problem"
     if pd.notna(best["regret, low"]):
         text += f" ({_percent()}: {times(best['regret, low'])} to {times(best['regret, high'])})"

@@ -29,9 +29,15 @@ def powers_told(table: pd.DataFrame) -> list[str]:
     return [
         text
         for (numerics, backend), rows in table.groupby(["numerics", "backend"], sort=False)
-        for text in (_balance(rows, f"{backend}, numerics {numerics}"), _failures(rows))
+        for text in (_balance(rows, _where(rows, backend, numerics)), _failures(rows))
         if text
     ]
+
+
+def _where(rows: pd.DataFrame, backend: str, numerics: str) -> str:
+    """Backend, numerics and seeds: one seed tells nothing of the spread."""
+    seeds = int(rows["seeds, fewest"].min())
+    return f"{backend}, numerics {numerics}, {f'{seeds} seeds' if seeds > 1 else 'one seed, so not decided'}"
 
 
 def _balance(rows: pd.DataFrame, where: str) -> str:
