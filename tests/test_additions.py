@@ -23,7 +23,7 @@ backends.load("jax")  # turns float64 on, whichever tests ran before
 ADDITIONS = ROOT / "tests/additions"
 FILES = sorted(p.relative_to(ADDITIONS) for p in ADDITIONS.rglob("*") if p.suffix in (".py", ".yaml"))
 ADDED = [path for path in FILES if len(path.parts) > 1]
-METHODS = ["heavy-ball", "soft-adapt", "pcgrad", "rba", "ntk", "rad", "quantiles"]
+METHODS = ["heavy-ball", "soft-adapt", "pcgrad", "rba", "ntk", "rad", "halves"]
 NAMESPACES = {"numpy": (np, np.asarray), "jax": (jnp, jnp.asarray), "torch": (torch, torch.tensor)}
 
 
@@ -56,7 +56,7 @@ def test_each_kind_is_one_file():
         "rba.py",
         "soft_adapt.py",
         "heavy_ball.py",
-        "quantiles.py",
+        "halves.py",
         "rad.py",
     ]
 

@@ -8,6 +8,7 @@ import torch
 from solvers import backends, balancing
 from solvers.balancing import Balancing
 from solvers.balancing.base import TINY, State, term_weights
+from solvers.configuration.study import study_of
 from solvers.plugins import KeyProblem
 from tests.conftest import CATALOGUE, METHODS, smoke_spec, state_of
 
@@ -51,6 +52,22 @@ def test_levels_share_their_compiled_programs(method):
     levels, _ = levels_of(method)
     assert len({rule.key for rule, _ in levels}) == 1
     assert len({tuple((name, array.shape) for name, array in state.items()) for _, state in levels}) == 1
+
+
+@pytest.mark.parametrize("name", balancing.names())
+def test_every_rule_as_it_is_by_default(name):
+    """Its weights are the derivatives of its objective, in each namespace; also that of a rule of no method."""
+    rule, values = balancing.load(name)(), np.array([2.0, 0.3, 4e2])
+    state = state_of(rule, TERMS)
+    objective, weights = combined(rule, values, state)
+    for i, value in enumerate(values):
+        step = 1e-5 * value * np.eye(3)[i]
+        rise = combined(rule, values + step, state)[0] - combined(rule, values - step, state)[0]
+        assert weights[i] == pytest.approx(rise / (2e-5 * value), rel=1e-6)
+    for namespace in NAMESPACES:
+        ours = combined(rule, values, state, namespace)
+        np.testing.assert_allclose(ours[0], objective, rtol=1e-14)
+        np.testing.assert_allclose(ours[1], weights, rtol=1e-14)
 
 
 @pytest.mark.parametrize("namespace", NAMESPACES)
@@ -144,6 +161,12 @@ def test_residual_groups_have_exponents_of_their_own():
     assert combined(rule, np.array([1.0, 9.0, 16.0]), state)[0] == pytest.approx(1 + 3 + 2)
 
 
+def test_an_exponent_for_all_groups_but_those_named():
+    rule = power(residual=4, **{"residual.left": 2})
+    state = state_of(rule, ("boundary", "residual.left", "residual.right"))
+    assert combined(rule, np.array([1.0, 9.0, 16.0]), state)[0] == pytest.approx(1 + 3 + 2)
+
+
 @pytest.mark.parametrize("exponents", [{"residul": 2.0}, {"residual": 0.0}, {"initial": 2.0}])
 def test_impossible_exponents_are_refused(exponents):
     (name,) = exponents
@@ -167,7 +190,10 @@ def test_a_rule_says_whether_its_objective_is_one_function(name, settings, fixed
     assert rule.every == settings.get("update_every")
 
 
-def test_every_rule_is_used_by_a_method():
-    specs = [CATALOGUE.resolve(*method, "jax", scale="smoke") for method in METHODS]
-    used = {level.balancing["name"] for spec in specs for level in spec.levels}
+def test_every_rule_is_used_by_a_method_or_a_study():
+    studies = [study_of({"study": name}) for name in CATALOGUE.names("studies")]
+    found = [next(study.specs(CATALOGUE)) for study in studies if not study.axes]
+    found += [spec for study in studies if study.axes for spec in study.specs(CATALOGUE) if spec.seed == 0]
+    found += [CATALOGUE.resolve(*method, "jax", scale="smoke") for method in METHODS]
+    used = {level.balancing["name"] for spec in found for level in spec.levels}
     assert used == set(balancing.names())

@@ -7,7 +7,8 @@ import pytest
 
 from solvers.configuration.assembly import build_backend, collocation_points, initial_parameters, point_sets
 from solvers.configuration.spec import RunSpec
-from solvers.points import samplers
+from solvers.points import groupings, samplers
+from solvers.points.groupings.tree import grow
 from solvers.points.samplers import Sampler
 from solvers.points.sampling import PointSets, PointSource
 from tests.conftest import BACKENDS, smoke_spec
@@ -146,3 +147,92 @@ def test_points_are_split_by_the_residual_of_the_untrained_network(monkeypatch):
         found[name] = own
     for term, points in found["jax"].items():
         np.testing.assert_array_equal(points, found["torch"][term])
+
+
+def ridge(points: np.ndarray) -> np.ndarray:
+    """A residual that is 1e6 times as large for 0.5 < x < 0.75."""
+    return np.where((points[:, 0] > 0.5) & (points[:, 0] < 0.75), 1e6, 1.0)
+
+
+def box_of(points: np.ndarray) -> np.ndarray:
+    return np.array([points.min(axis=0), points.max(axis=0)]).T
+
+
+def test_a_tree_finds_the_boxes_of_the_residual():
+    """From the smallest residual to the largest; every box is filled with the whole draw."""
+    problem = smoke_spec(("pulse", "pinn"), "jax").build_problem()
+    points = np.random.default_rng(0).uniform(problem.lower, problem.upper, (2000, 2))
+    split = groupings.load("tree")(count=3).split(points, problem, ridge)
+    assert list(split) == ["g1", "g2", "g3"] and {len(own) for own in split.values()} == {2000}
+    first, second, largest = (box_of(own) for own in split.values())
+    np.testing.assert_allclose(largest[0], [0.5, 0.75], atol=2e-3)
+    np.testing.assert_allclose(sorted([*first[0], *second[0]]), [0, 0.5, 0.75, 1], atol=2e-3)
+    for box in (first, second, largest):
+        np.testing.assert_allclose(box[1], [0, 1], atol=2e-3)
+
+
+def test_a_draw_is_divided_among_boxes():
+    """Each of its points goes into one box, at the place that it has in the domain."""
+    problem = smoke_spec(("pulse", "pinn"), "jax").build_problem()
+    points = np.random.default_rng(0).uniform(problem.lower, problem.upper, (101, 2))
+    boxes = {"low": {"t": (0.0, 0.5)}, "high": {"t": (0.5, 1.0)}}
+    low, high = groupings.load("boxes")(boxes, divided=True).split(points, problem, ridge).values()
+    np.testing.assert_allclose(low, points[0::2] * [1, 0.5], rtol=1e-15)
+    np.testing.assert_allclose(high, points[1::2] * [1, 0.5] + [0, 0.5], rtol=1e-15)
+    split = groupings.load("tree")(count=4, divided=True).split(points, problem, ridge)
+    assert sum(map(len, split.values())) == 101
+
+
+@pytest.mark.parametrize("shape", [(32,), (8, 8), (6, 5, 4)])
+@pytest.mark.parametrize("count", [1, 2, 4, 5])
+def test_the_boxes_of_a_tree_cover_the_domain_once(shape, count):
+    """Each split lowers the scatter: with all of it in two halves, one split finds them."""
+    levels = np.random.default_rng(1).normal(size=shape)
+    blocks = grow(levels, count)
+    assert len(blocks) == count
+    covered = np.zeros(shape, int)
+    for block in blocks:
+        covered[tuple(slice(*side) for side in block)] += 1
+    assert (covered == 1).all()
+    means = [levels[tuple(slice(*side) for side in block)].mean() for block in blocks]
+    assert means == sorted(means)
+
+
+def test_no_split_of_a_tree_beats_its_first():
+    """Against all splits there are, tried one by one."""
+    levels = np.random.default_rng(2).normal(size=(7, 9))
+    scatter = lambda cells: ((cells - cells.mean()) ** 2).sum()  # noqa: E731
+    splits = [np.split(levels, [at], axis) for axis in (0, 1) for at in range(2, levels.shape[axis] - 1)]
+    ours = sum(scatter(levels[tuple(slice(*side) for side in block)]) for block in grow(levels, 2))
+    assert ours == pytest.approx(min(scatter(a) + scatter(b) for a, b in splits), rel=1e-12)
+
+
+def test_a_tree_is_refused_where_no_more_boxes_fit():
+    with pytest.raises(ValueError, match=r"no 3 boxes"):
+        grow(np.zeros(4), 3)
+    with pytest.raises(ValueError, match=r"count 0"):
+        groupings.load("tree")(count=0)
+
+
+def test_quantiles_are_equally_many_points_by_their_residual():
+    problem = smoke_spec(("pulse", "pinn"), "jax").build_problem()
+    points = np.random.default_rng(0).uniform(problem.lower, problem.upper, (100, 2))
+    split = groupings.load("quantiles")(count=3).split(points, problem, lambda points: points[:, 1])
+    assert [len(own) for own in split.values()] == [34, 33, 33]
+    low, middle, high = (own[:, 1] for own in split.values())
+    assert low.max() < middle.min() and middle.max() < high.min()
+
+
+@pytest.mark.parametrize("name", groupings.names())
+def test_groupings_are_set_in_the_configuration(name):
+    """A power for all groups; both backends train on the same groups, each of the points that it says."""
+    given = {"boxes": "boxes: {low: {t: [0, 0.5]}, high: {t: [0.5, 1]}}"}.get(name, "count: 2")
+    overrides = [f"grouping={{name: {name}, {given}}}", "balancing={name: power, exponents: {residual: 3}}"]
+    found = []
+    for backend in BACKENDS:
+        spec = smoke_spec(("heat-0.3", "pinn"), backend, overrides=overrides)
+        terms = build_backend(spec, spec.build_problem()).terms
+        assert tuple(term.name for term in terms) == spec.terms and len(terms) == 4
+        found.append([term.constraints[0].points for term in terms])
+    for ours, other in zip(*found, strict=True):
+        np.testing.assert_array_equal(ours, other)

@@ -6,7 +6,8 @@ and a state, a mapping of names to arrays. It may change its state
 * after every step of a first-order optimizer, inside the compiled program (:meth:`Balancing.advance`), or by
   having entries of it ``trained`` along with the parameters;
 * now and then, between steps, in NumPy, from whatever it asks the :class:`Observation` for
-  (:meth:`Balancing.update`).
+  (:meth:`Balancing.update`);
+* between two stages of a level, likewise (:meth:`Balancing.between_stages`).
 
 An optimizer with a line search needs one fixed function: for its stage the state stays as it is.
 """
@@ -22,6 +23,7 @@ import numpy as np
 from solvers.plugins import KeyProblem
 
 __all__ = [
+    "RESIDUAL",
     "SUPERVISED",
     "TINY",
     "Balancing",
@@ -42,11 +44,13 @@ of powers finite where these are zero."""
 
 SUPERVISED = "supervised"
 """Stands in settings for all terms that are no residuals: initial and boundary."""
+RESIDUAL = "residual"
+"""Stands in settings for all terms of the PDE, one for each group of points or one in all."""
 
 
 def is_residual(term: str) -> bool:
     """Whether a term is the residual of the PDE or of one group of its points."""
-    return term.partition(".")[0] == "residual"
+    return term.partition(".")[0] == RESIDUAL
 
 
 def term_weights(weights: Mapping[str, float], terms: Sequence[str]) -> np.ndarray:
@@ -115,6 +119,14 @@ class Observation(Protocol):
         """The residuals (n,) of each term; one evaluation."""
 
     @property
+    def solution(self) -> Mapping[str, np.ndarray]:
+        """u (n,) at the points of each term; no derivative is taken, and nothing counted."""
+
+    @property
+    def targets(self) -> Mapping[str, np.ndarray]:
+        """What the operator of each term should give at its points (n,): a residual is operator(u) - target."""
+
+    @property
     def row_norms(self) -> Mapping[str, np.ndarray]:
         """|dr_i/dtheta|^2 (n,) of each term's points; counted as one evaluation, though it takes many times as
         long."""
@@ -131,6 +143,8 @@ class Balancing(ABC):
 
     changes_each_step: ClassVar[bool] = False
     """Whether :meth:`advance` changes the state."""
+    changes_between_stages: ClassVar[bool] = False
+    """Whether :meth:`between_stages` changes the state."""
     own_direction: ClassVar[bool] = False
     """Whether :meth:`direction` is another than the gradient of the objective."""
 
@@ -165,7 +179,8 @@ class Balancing(ABC):
     @property
     def fixed(self) -> bool:
         """Whether the objective is one function for a whole level."""
-        return not (self.changes_each_step or self.every or self.trained or self.own_direction)
+        changes = self.changes_each_step or self.changes_between_stages or self.every
+        return not (changes or self.trained or self.own_direction)
 
     @abstractmethod
     def init(self, terms: Mapping[str, int], rng: np.random.Generator) -> State:
@@ -199,6 +214,11 @@ class Balancing(ABC):
     def update(self, state: State, observation: Observation) -> tuple[State, Signal | None]:
         """The state, in NumPy, after steps 0, n, 2n, ... with n = ``every``, and what the rule asks for, if
         anything."""
+        return state, None
+
+    def between_stages(self, state: State, observation: Observation) -> tuple[State, Signal | None]:
+        """The state, in NumPy, for the next stage of the same level, whatever the optimizers of both;
+        ``END_LEVEL`` leaves out all that are left of the level."""
         return state, None
 
     def multipliers(self, state: State) -> dict[str, Any]:

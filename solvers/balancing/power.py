@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from solvers.balancing.base import SUPERVISED, TINY, Balancing, State, is_residual, term_weights
+from solvers.balancing.base import RESIDUAL, SUPERVISED, TINY, Balancing, State, is_residual, term_weights
 from solvers.plugins import KeyProblem
 
 __all__ = ["Power"]
@@ -17,7 +17,8 @@ class Power(Balancing):
     """L = L_s^(1/m) + sum_r L_r^(1/n_r).
 
     L_s is the sum of all supervised terms (initial and boundary), m the exponent called ``supervised``; each
-    residual term has its own exponent under its own name. An exponent not named is 1. ``weights``, by term or of
+    residual term has its own exponent under its own name, or that called ``residual``, which is for all groups
+    not named. Where neither is given it is 1. ``weights``, by term or of
     all ``supervised`` ones, multiply terms before a power is taken: L_s = sum_i w_i L_i.
     """
 
@@ -40,13 +41,16 @@ class Power(Balancing):
         residuals = [term for term in terms if is_residual(term)]
         groups = [SUPERVISED, *residuals]
         for name in self.exponents:
-            if name not in groups:
-                raise KeyProblem(f"exponents.{name}", None, f"no such term; allowed: {', '.join(groups)}")
+            if name not in (*groups, RESIDUAL):
+                allowed = ", ".join(dict.fromkeys([*groups, RESIDUAL]))
+                raise KeyProblem(f"exponents.{name}", None, f"no such term; allowed: {allowed}")
+        of_all = self.exponents.get(RESIDUAL, 1.0)
+        exponents = {SUPERVISED: 1.0} | dict.fromkeys(residuals, of_all) | self.exponents
         member = [[float(term not in residuals) for term in terms]]
         member += [[float(term == residual) for term in terms] for residual in residuals]
         return {
             "member": np.array(member) * term_weights(self.weights, list(terms)),
-            "power": np.array([1.0 / self.exponents.get(group, 1.0) for group in groups]),
+            "power": np.array([1.0 / exponents[group] for group in groups]),
         }
 
     def combine(self, values: Any, state: State, xp: Any) -> tuple[Any, Any]:

@@ -82,12 +82,24 @@ class Iterates:
 
     def update(self, theta: np.ndarray, iteration: int, batches: Batches | None) -> Signal | None:
         """Let the balancing rule look at the terms, on the points of the last step."""
-        observation = CountedObservation(
-            self.loss.backend, theta, iteration, batches, lambda n: self.monitor.count(evaluations=n)
-        )
-        self.at.balancing, signal = self.loss.balancing.update(self.at.balancing, observation)
+        seen = self._observation(theta, iteration, batches)
+        self.at.balancing, signal = self.loss.balancing.update(self.at.balancing, seen)
         self.skip_level = signal is Signal.END_LEVEL
         return signal
+
+    def between_stages(self) -> None:
+        """Let the balancing rule look at the terms where a stage has ended and another of its level follows."""
+        rule, seen = self.loss.balancing, self._observation(self.at.theta, self.monitor.stage.iterations)
+        self.at.balancing, signal = rule.between_stages(self.at.balancing, seen)
+        self.skip_level = signal is Signal.END_LEVEL
+        if rule.changes_between_stages:
+            self.monitor.best = None  # the next stage's objective is another function
+
+    def _observation(
+        self, theta: np.ndarray, iteration: int, batches: Batches | None = None
+    ) -> CountedObservation:
+        count = lambda evaluations: self.monitor.count(evaluations=evaluations)  # noqa: E731
+        return CountedObservation(self.loss.backend, theta, iteration, batches, count)
 
     def refresh_at(self, theta: np.ndarray, step: int) -> None:
         """:meth:`refresh` of what is due after so many iterations of the stage."""

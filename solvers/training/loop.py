@@ -75,19 +75,21 @@ class _Loop:
         self.iterates.skip_level = False
         with monitor.stopwatch.phase("training"):
             outcome = self._minimise(stage, interrupted)
-        self.at.theta = outcome.theta.astype(dtype)
+            self.at.theta = outcome.theta.astype(dtype)
+            self.at.next_stage += 1
+            if outcome.reason not in ENDS and not self.iterates.skip_level and self._another_of(level):
+                self.iterates.between_stages()
         seconds = monitor.stopwatch.seconds("training") - self.at.started
         self.at.results.append(stage_record(monitor, seconds, outcome.reason, outcome.message))
-        self.at.next_stage += 1
-        while (
-            self.iterates.skip_level
-            and self.at.next_stage < len(self.stages)
-            and self.stages[self.at.next_stage][0] == level
-        ):
+        while self.iterates.skip_level and self._another_of(level):
             self.at.next_stage += 1
         if outcome.reason not in ENDS:
             self.iterates.save(self.at.theta, None, exact=True)
         return outcome
+
+    def _another_of(self, level: int) -> bool:
+        """Whether the next stage is one of this level."""
+        return self.at.next_stage < len(self.stages) and self.stages[self.at.next_stage][0] == level
 
     def _begin(self, level: int, stage: Stage) -> None:
         """A new level begins with a new state of its balancing; a stage that needs its points to stay has them

@@ -58,6 +58,17 @@ class CountedObservation:
         return self._backend.residuals(self._theta)
 
     @cached_property
+    def solution(self) -> Mapping[str, np.ndarray]:
+        """u (n,) at the own points of each term."""
+        points = {term.name: [own.points for own in term.constraints] for term in self._backend.terms}
+        return {name: self._backend.predict(self._theta, np.concatenate(own)) for name, own in points.items()}
+
+    @property
+    def targets(self) -> Mapping[str, np.ndarray]:
+        """What the operator of each term should give at its own points (n,)."""
+        return {t.name: np.concatenate([own.target for own in t.constraints]) for t in self._backend.terms}
+
+    @cached_property
     def row_norms(self) -> Mapping[str, np.ndarray]:
         """|dr_i/dtheta|^2 (n,) of the own points of each term."""
         self._count(1)

@@ -11,7 +11,7 @@ from solvers.plugins import KeyProblem
 from solvers.points.groupings.base import Grouping
 from solvers.points.samplers.base import Field
 
-__all__ = ["Boxes", "squeeze"]
+__all__ = ["Boxes", "fill", "squeeze"]
 
 NAME = r"[A-Za-z0-9][A-Za-z0-9._+-]{0,99}"
 
@@ -19,9 +19,10 @@ NAME = r"[A-Za-z0-9][A-Za-z0-9._+-]{0,99}"
 @dataclass(frozen=True)
 class Boxes(Grouping):
     """``boxes`` bound some coordinates by name: ``{inner: {x: [0.4, 0.6]}}``. Every box gets as many points as are
-    drawn for the domain: the same draw, squeezed into it."""
+    drawn for the domain: the same draw, squeezed into it; or, ``divided``, its share of them."""
 
     boxes: dict[str, dict[str, tuple[float, float]]] = field(default_factory=dict)
+    divided: bool = False
 
     def __post_init__(self) -> None:
         if not self.boxes:
@@ -54,8 +55,20 @@ class Boxes(Grouping):
             raise KeyProblem(f"boxes.{name}", self.boxes[name], problem_is)
 
     def split(self, points: np.ndarray, problem: Problem, residual: Field) -> Mapping[str, np.ndarray]:
-        """The whole draw squeezed into each box."""
-        return {name: squeeze(points, problem, box) for name, box in self.boxes.items()}
+        """The draw squeezed into the boxes."""
+        return fill(points, problem, self.boxes, self.divided)
+
+
+def fill(
+    points: np.ndarray, problem: Problem, boxes: Mapping[str, Mapping[str, Sequence[float]]], divided: bool
+) -> dict[str, np.ndarray]:
+    """``points`` (N, d) of the whole domain squeezed into each of k boxes: all of them into every one, or every
+    k-th from another first, so that there are N in all."""
+    step = len(boxes) if divided else 1
+    return {
+        name: squeeze(points[i::step] if divided else points, problem, box)
+        for i, (name, box) in enumerate(boxes.items())
+    }
 
 
 def squeeze(points: np.ndarray, problem: Problem, box: Mapping[str, Sequence[float]]) -> np.ndarray:

@@ -14,9 +14,14 @@ __all__ = ["Quantiles"]
 
 @dataclass(frozen=True)
 class Quantiles(Grouping):
-    """``count`` groups, from the points with the smallest residuals to those with the largest."""
+    """``count`` groups of equally many points, to within one: ``q1`` has those with the smallest residuals,
+    ``q<count>`` those with the largest. They are no boxes, and share the points that are drawn for the domain."""
 
     count: int = 3
+
+    def __post_init__(self) -> None:
+        if self.count < 1:
+            raise ValueError(f"count {self.count} must be at least 1")
 
     @property
     def groups(self) -> tuple[str, ...]:
