@@ -111,7 +111,7 @@ def test_impossible_settings_are_refused(bad):
 
 @pytest.mark.parametrize(("within", "stages"), [(1.0, 5), (1e12, 2)])
 def test_a_level_ends_once_its_terms_are_balanced(backend_name, within, stages):
-    """Of four stages and one in the next level: all are run if the terms never are, else one of the first level."""
+    """Of four stages and one in the next level all are run if the terms never are, else one of the first."""
     rule = ConditionalPower({"residual": 3.0}, within=within)
     made = trial_of(backend_name, rule=rule)
     short = [Stage("test", Adam(2))] * 4

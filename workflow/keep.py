@@ -12,6 +12,7 @@ from pathlib import Path
 from solvers.configuration.catalogue import Catalogue
 from solvers.runs.checked import checked_record
 from solvers.runs.record import FILES, RecordError
+from solvers.runs.trusted import check_origin
 from workflow.analysis.summary import read_summary
 from workflow.readme.studies import FOLDER
 
@@ -25,11 +26,7 @@ def keep(report: Path, root: Path) -> Path:
     if study not in Catalogue().names("studies"):
         raise RecordError(f"{report}: {study} is not a study of config/studies")
     for folder in map(Path, read_summary(report / "summary.csv").folder):
-        origin = checked_record(folder, FILES).provenance
-        if origin.commit is None or origin.uncommitted_changes:
-            raise RecordError(
-                f"{folder}: provenance: the code of this run is in no commit; commit, then run again"
-            )
+        check_origin(folder, checked_record(folder, FILES))
     kept = root / FOLDER / f"{study}.csv"
     kept.parent.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(report / "summary.csv", kept)

@@ -28,7 +28,7 @@ from solvers.runs.record import (
 )
 from solvers.training.metrics import Predict, grid_errors
 
-__all__ = ["check_trusted"]
+__all__ = ["check_origin", "check_trusted"]
 
 AGREEMENT = 1e-3
 """Largest difference allowed between the saved prediction and that of the saved weights, of the solution's
@@ -52,7 +52,7 @@ def check_trusted(folder: Path) -> RunRecord:
     weights must give the prediction and the errors that it saved.
     """
     record = check_run(folder)
-    _check_origin(folder, record)
+    check_origin(folder, record)
     if record.last is None:
         raise RecordError(
             f"{folder / 'run.json'}: last: null: a run without a result ({record.status}) is not archived"
@@ -68,7 +68,8 @@ def check_trusted(folder: Path) -> RunRecord:
     return record
 
 
-def _check_origin(folder: Path, record: RunRecord) -> None:
+def check_origin(folder: Path, record: RunRecord) -> None:
+    """:class:`RecordError` unless the run was made from one commit without further changes, to its end."""
     origin, path = record.provenance, folder / "run.json"
     if origin.commit is None or origin.uncommitted_changes:
         raise RecordError(f"{path}: provenance: the code of this run is in no commit; commit, then run again")

@@ -9,13 +9,10 @@ from scipy import stats
 
 from solvers.configuration.catalogue import Catalogue
 from workflow.analysis.statistics import LEVEL, holm, median, paired
-from workflow.analysis.summary import axes_of, errors, table_of
+from workflow.analysis.summary import LOST, axes_of, counted_errors, table_of
 
-__all__ = ["LOST", "choices"]
+__all__ = ["choices"]
 
-LOST = 1.0
-"""The relative L2 error of predicting nothing. No error counts as more, nor does a run that did not finish: how
-wrong a useless answer is says nothing of the choice."""
 GROUPS = ["numerics", "backend"]
 CASES = ["experiment", "method"]
 
@@ -39,7 +36,7 @@ def choices(summary: pd.DataFrame, catalogue: Catalogue) -> pd.DataFrame:
 
 def _points(runs: pd.DataFrame, axes: Sequence[str]) -> Iterator[dict[str, Any]]:
     """A row for each point, of the problems that were run at all of them."""
-    runs = runs.assign(error=np.minimum(errors(runs), LOST))
+    runs = runs.assign(error=counted_errors(runs))
     runs = runs.assign(lost=runs.error >= LOST)
     cells = runs.groupby([*CASES, *axes], sort=False)
     medians = _wide(cells.error.agg(median), axes)

@@ -10,7 +10,7 @@ import pandas as pd
 from solvers.balancing.base import is_residual
 from solvers.configuration.catalogue import Catalogue
 from workflow.analysis.statistics import median
-from workflow.analysis.summary import AXES, errors, table_of
+from workflow.analysis.summary import AXES, LOST, counted_errors, table_of
 from workflow.manifest import read_manifest
 
 __all__ = ["POWERS", "powers", "sizes"]
@@ -24,16 +24,17 @@ def powers(summary: pd.DataFrame, catalogue: Catalogue) -> pd.DataFrame:
     the error of (1, 1), the plain sum, if it is there. *Balancing*: the pair that makes the terms most alike
     before the training, that of the smallest abs(log(L_s) / m - log(L_r) / n) in the median over the seeds, of
     equal ones the smaller powers; L_s is the sum of the supervised terms, L_r that of the residuals. Its rank
-    among the pairs, and its error over the smallest. *Failed*: runs that did not finish or whose error is above
+    among the pairs, and its error over the smallest. An error counts as 100 % at most, as does a run that did not
+    finish. *Failed*: runs that did not finish or whose error is above
     that of the manifest's rule (50 %); of these, in *residual left* the residual fell by fewer decades than the
     supervised terms, in *conditions left* by no fewer."""
     limit = read_manifest(catalogue).rules.failed_above
     rows = []
     for case, runs in summary.groupby(AXES, sort=False):
-        runs = runs.assign(error=errors(runs))
+        runs = runs.assign(error=counted_errors(runs))
         found = runs.groupby(POWERS, sort=False).error.agg(median)
         balancing = _balancing(runs)
-        if not np.isfinite(found).any() or balancing is None:
+        if not (found < LOST).any() or balancing is None:
             continue
         best = found.idxmin()
         failed = runs[~(runs.error <= limit)]

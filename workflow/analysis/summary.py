@@ -19,11 +19,14 @@ from workflow.analysis.writing import as_written
 __all__ = [
     "AXES",
     "CONTENDED",
+    "LOST",
     "SUMMARY",
     "axes_of",
     "contended",
+    "counted_errors",
     "errors",
     "grouped_by",
+    "label_of",
     "read_summary",
     "split",
     "summarise",
@@ -69,6 +72,8 @@ SUMMARY = pa.DataFrameSchema(
 missing where these are NaN, and ``outdated``, which says what of an archived run's specification and code is not
 today's."""
 
+LOST = 1.0
+"""The relative L2 error of predicting nothing: see :func:`counted_errors`."""
 CONTENDED = 1.1
 """A run with more wall seconds than this for a CPU second of training waited for others, or for a device."""
 
@@ -147,6 +152,17 @@ def split(text: str) -> list[str]:
 def errors(runs: pd.DataFrame) -> np.ndarray:
     """Relative L2 errors, infinite for a run that did not finish or whose error is missing."""
     return runs.rel_l2.where(runs.status == "finished").fillna(np.inf).to_numpy()
+
+
+def counted_errors(runs: pd.DataFrame) -> np.ndarray:
+    """:func:`errors`, none of which counts as more than :data:`LOST`: how wrong a useless answer is says nothing
+    of what was chosen."""
+    return np.minimum(errors(runs), LOST)
+
+
+def label_of(axes: Sequence[str], point: Iterable[Any]) -> str:
+    """A point of a study in words: each axis with its value."""
+    return ", ".join(f"{name} = {value}" for name, value in zip(axes, point, strict=True))
 
 
 def table_of(rows: Iterable[Mapping[str, Any]], otherwise: str) -> pd.DataFrame:

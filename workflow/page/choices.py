@@ -6,6 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from workflow.analysis.statistics import LEVEL
+from workflow.analysis.summary import label_of
 from workflow.page.claims import times
 
 __all__ = ["choices_in", "choices_told"]
@@ -70,7 +71,7 @@ def _against_first(rows: pd.DataFrame, axes: Sequence[str], where: str) -> str:
 
 
 def _point(row: pd.Series, axes: Sequence[str]) -> str:
-    return ", ".join(f"{name} = {row[name]}" for name in axes)
+    return label_of(axes, row[list(axes)])
 
 
 def _percent() -> str:

@@ -45,11 +45,11 @@ def _balance(rows: pd.DataFrame, where: str) -> str:
     tell = "tell" if 2 * near > count else "do not tell"
     text = f"The terms at the start {tell} the powers ({where}): the pair that makes them most alike is within"
     text += f" {NEAR:g} times the smallest error on {near} of {count} problem{'s' if count > 1 else ''}"
-    known = rows[BALANCING].replace(np.inf, np.nan).dropna()
+    known = rows[BALANCING].dropna()
     if len(known):
         text += f", and costs {times(np.exp(np.log(known).mean()))} times it in geometric mean"
         text += f", {times(rows[BALANCING].max())} times at most" if np.isfinite(rows[BALANCING].max()) else ""
-    plain = rows["error of (1, 1)"].replace(np.inf, np.nan) / rows[BEST]
+    plain = rows["error of (1, 1)"] / rows[BEST]
     if plain.notna().all():
         text += f"; the plain sum, (1, 1), costs {times(np.exp(np.log(plain).mean()))} times"
     return text + "."

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from solvers.configuration.catalogue import Catalogue
 from workflow.analysis.choices import choices
 from workflow.analysis.figures.style import colours, legend, panels
-from workflow.analysis.summary import axes_of
+from workflow.analysis.summary import axes_of, label_of
 
 __all__ = ["draw_choices"]
 
@@ -39,8 +39,7 @@ def draw_choices(summary: pd.DataFrame, catalogue: Catalogue) -> tuple[Figure, p
         axis.scatter(own.regret, places, s=18, color=colour, linewidths=0, zorder=3)
         axis.scatter(own["regret, largest"], places, s=18, marker="|", color=colour, alpha=0.6)
     axis.set_ylim(len(points) - 0.5, -0.5)
-    names = [", ".join(f"{name} = {value}" for name, value in zip(axes, point, strict=True)) for point in points]
-    axis.set_yticks(range(len(points)), names, fontsize="x-small")
+    axis.set_yticks(range(len(points)), [label_of(axes, point) for point in points], fontsize="x-small")
     axis.set_xlabel("median error / that of the best choice for each problem")
     if len(series) > 1:
         legend(figure, hues)
