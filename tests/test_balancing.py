@@ -1,5 +1,7 @@
 """Balancing rules: derivative, agreement between namespaces, and the power's floor at zero."""
 
+from types import SimpleNamespace
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -197,3 +199,14 @@ def test_every_rule_is_used_by_a_method_or_a_study():
     found += [CATALOGUE.resolve(*method, "jax", scale="smoke") for method in METHODS]
     used = {level.balancing["name"] for spec in found for level in spec.levels}
     assert used == set(balancing.names())
+
+
+def test_gradient_norm_gives_the_published_weights():
+    """Wang et al. 2023, algorithm 1, which has the sum of the norms where their code has the mean."""
+    gradients = np.array([[1, 2, 0, 1], [-3, 1, 1, 0], [0, -0.5, 2, 1]])
+    rule = balancing.load("gradient-norm")(rate=1.0)
+    state, _ = rule.update(state_of(rule, TERMS), SimpleNamespace(gradients=gradients, terms=TERMS))
+    np.testing.assert_allclose(state["weights"] / 3, [1.0964735825, 0.8097994085, 1.1721795655], rtol=1e-10)
+    slow = balancing.load("gradient-norm")(rate=0.1)
+    slow, _ = slow.update({"weights": np.ones(3)}, SimpleNamespace(gradients=gradients, terms=TERMS))
+    np.testing.assert_allclose(slow["weights"], 0.9 + 0.1 * state["weights"], rtol=1e-14)
