@@ -1,88 +1,132 @@
 """The adaptive rule, levels that end on a condition, and what a rule sees between the stages of a level."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
 from solvers.balancing.adaptive import Adaptive
-from solvers.balancing.base import State
+from solvers.balancing.base import TINY, Observation, Signal, State
 from solvers.balancing.conditional_power import ConditionalPower
 from solvers.optimizers.adam import Adam
 from solvers.optimizers.lbfgs import Lbfgs
 from solvers.training.levels import Level, Stage
 from tests.conftest import state_of
-from tests.trial import assert_same, continued, trial_of
+from tests.trial import Trial, assert_same, continued, trial_of
 
 TERMS = ("initial", "boundary", "residual.left", "residual.right")
+LEAST = 3**-1.5
+"""Where the slope of a cube root is one."""
 
 
-def capped(cap: float, rule: Adaptive = Adaptive()) -> State:  # noqa: B008, frozen
-    return state_of(rule, TERMS) | {"cap": np.array([cap])}
+def phase(near: bool, cap: float = 1 / TINY) -> State:
+    return state_of(Adaptive(), TERMS) | {"below": np.array([LEAST * near]), "cap": np.array([cap])}
 
 
-@pytest.mark.parametrize("cap", [1e-6, 0.02, 1 / 3, 5.0, 1e30])
 @pytest.mark.parametrize("exponent", [2.0, 3.0, 4.0])
-def test_psi_is_a_root_far_away_and_a_line_nearby(cap, exponent):
-    """Against the formula, on both sides of where they meet, and there: value and slope are continuous."""
-    rule = Adaptive(exponent=exponent)
-    least = (exponent * cap) ** (exponent / (1 - exponent))
-    at = least * np.array([1e-3, 0.5, 1 - 1e-9, 1 + 1e-9, 2.0, 1e6])
-    at = at[at > 1e-29]  # below that, a term counts as zero
-    line = least ** (1 / exponent) + cap * (at - least)
-    expected = np.where(at > least, at ** (1 / exponent), line)
-    for value, psi in zip(at, expected, strict=True):
-        objective, weights = rule.combine(np.array([1.5, 2.0, value, value]), capped(cap, rule), np)
-        assert objective == pytest.approx(3.5 + 2 * psi, rel=1e-9)
-        slope = min(cap, value ** (1 / exponent - 1) / exponent)
+def test_far_away_the_residuals_alone_have_a_root(exponent):
+    rule = Adaptive(exponent)
+    objective, weights = rule.combine(np.array([0.01, 0.02, 8.0, 1e9]), state_of(rule, TERMS), np)
+    assert objective == pytest.approx(0.03 + 8 ** (1 / exponent) + 1e9 ** (1 / exponent))
+    np.testing.assert_allclose(weights, [1, 1, *(np.array([8.0, 1e9]) ** (1 / exponent - 1) / exponent)])
+
+
+@pytest.mark.parametrize("supervised", [1e-9, 0.1, LEAST * (1 - 1e-9), LEAST * (1 + 1e-9), 0.3, 20.0])
+def test_nearby_the_conditions_never_count_less_than_without_a_root(supervised):
+    values = np.array([supervised / 4, 3 * supervised / 4, 8.0, 1e9])
+    objective, weights = Adaptive().combine(values, phase(near=True), np)
+    root = np.cbrt(supervised) if supervised < LEAST else np.cbrt(LEAST) + supervised - LEAST
+    assert objective == pytest.approx(root + 2 + 1e3)
+    slope = max(1.0, supervised ** (-2 / 3) / 3)
+    np.testing.assert_allclose(weights, [slope, slope, 1 / 12, 1e-6 / 3], rtol=1e-8)
+
+
+@pytest.mark.parametrize("cap", [1e-6, 0.02, 1 / 3, 5.0])
+def test_a_residual_never_weighs_more_than_the_cap(cap):
+    """Value and slope are continuous where the root becomes a line."""
+    least = (3 * cap) ** -1.5
+    for value in least * np.array([1e-3, 0.5, 1 - 1e-9, 1 + 1e-9, 2.0, 1e6]):
+        objective, weights = Adaptive().combine(np.array([1.5, 2.0, value, value]), phase(True, cap), np)
+        root = np.cbrt(value) if value > least else np.cbrt(least) + cap * (value - least)
+        assert objective == pytest.approx(3.5 - LEAST + np.cbrt(LEAST) + 2 * root, rel=1e-9)
+        slope = min(cap, value ** (-2 / 3) / 3)
         np.testing.assert_allclose(weights, [1, 1, slope, slope], rtol=1e-6)
 
 
-def test_before_the_first_look_it_is_the_papers_root():
-    objective, weights = Adaptive().combine(np.array([1.0, 2.0, 8.0, 1e9]), state_of(Adaptive(), TERMS), np)
-    assert objective == pytest.approx(3 + 2 + 1e3)
-    np.testing.assert_allclose(weights, [1, 1, 1 / 12, 1e-6 / 3])
+class Seeing(Adaptive):
+    """Keeps what it is shown after steps."""
+
+    def update(self, state: State, observation: Observation) -> tuple[State, Signal | None]:
+        SEEN.append(observation)
+        return state, None
+
+
+SEEN: list[Observation] = []
 
 
 def test_a_rule_sees_the_solution_and_the_operator(backend_name):
     """On the boundary the operator is u itself: what it should give and what is missing from that are u."""
-    made = trial_of(backend_name)
-    seen = []
-    rule = replace(Adaptive(), update_every=1)
-    object.__setattr__(rule, "update", lambda state, observation: (seen.append(observation), (state, None))[1])
-    trial = trial_of(backend_name, rule=rule)
+    SEEN.clear()
+    trial = trial_of(backend_name, rule=Seeing(update_every=1))
     trial.train(Adam(1))
-    (observation,) = seen
+    (observation,) = SEEN
     for term in ("initial", "boundary"):
         operator = observation.residuals[term] + observation.targets[term]
         np.testing.assert_allclose(operator, observation.solution[term], rtol=1e-9, atol=1e-12)
-    points = np.concatenate([own.points for own in made.backend.terms[-1].constraints])
-    expected = made.backend.predict(trial.training.theta, points)
+    points = np.concatenate([own.points for own in trial.backend.terms[-1].constraints])
+    expected = trial.backend.predict(trial.training.theta, points)
     np.testing.assert_allclose(observation.solution["residual"], expected, rtol=1e-9)
 
 
-@pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
-def test_kappa_is_the_gain_of_the_network_at_the_end_of_a_stage(backend_name, share):
-    """Between two stages of L-BFGS, which has one fixed function inside each."""
-    rule = Adaptive(share=share)
-    made = trial_of(backend_name, rule=rule)
+def gain(made: Trial, theta: np.ndarray) -> float:
+    (term,) = [term for term in made.backend.terms if term.name == "residual"]
+    points = np.concatenate([own.points for own in term.constraints])
+    target = np.concatenate([own.target for own in term.constraints])
+    operator = made.backend.residuals(theta)["residual"] + target
+    return (made.backend.predict(theta, points) ** 2).mean() / (operator**2).mean()
+
+
+def test_between_stages_phase_and_cap_are_those_of_the_network(backend_name):
+    """L-BFGS has one fixed function inside each stage. Its conditions are far from met."""
+    made = trial_of(backend_name, rule=Adaptive(near=10.0))
     made.train(Lbfgs(6, 20), Lbfgs(3, 10))
     after = next(s for s in made.kept.snapshots if s.data["next_stage"] == 1 and not s.data["inside"])
-    theta, backend = after.arrays["theta"], made.backend
-    (term,) = [term for term in backend.terms if term.name == "residual"]
-    points = np.concatenate([own.points for own in term.constraints])
-    operator = backend.residuals(theta)["residual"] + np.concatenate([own.target for own in term.constraints])
-    gain = (backend.predict(theta, points) ** 2).mean() / (operator**2).mean()
-    assert after.arrays["balancing.cap"] == pytest.approx(gain**share, rel=1e-9)
-    weight = made.monitor.rows[-1]["weight.residual"]
-    value = made.monitor.rows[-1]["term.residual"]
-    assert weight == pytest.approx(min(gain**share, value ** (-2 / 3) / 3), rel=1e-6)
+    values, _ = made.backend.terms_and_gradients(after.arrays["theta"])
+    assert values[:-1].sum() > LEAST
+    assert after.arrays["balancing.below"] == pytest.approx(LEAST)
+    assert after.arrays["balancing.cap"] == pytest.approx(gain(made, after.arrays["theta"]), rel=1e-9)
+    row = made.monitor.rows[-1]
+    slope = row["term.residual"] ** (-2 / 3) / 3
+    assert row["weight.residual"] == pytest.approx(min(slope, after.arrays["balancing.cap"][0]), rel=1e-6)
+
+
+def test_once_the_conditions_are_met_there_is_no_cap():
+    state, _ = Adaptive().update(phase(near=True, cap=0.1), Met())
+    assert state["below"] == pytest.approx(LEAST) and state["cap"] == 1 / TINY
+
+
+class Met:
+    """What a rule sees of a network whose conditions are met."""
+
+    terms = TERMS
+    values = np.array([1e-3, 1e-3, 5.0, 5.0])
+
+
+@pytest.mark.parametrize(("factor", "near"), [(0.999, False), (1.001, True)])
+def test_near_is_that_the_residual_has_fallen_so_far(backend_name, factor, near):
+    """Against its value where it is first seen, behind the first stage."""
+    start = trial_of(backend_name, rule=Adaptive(near=1e-9))
+    start.train(Lbfgs(2, 5), Lbfgs(20, 40), Lbfgs(1, 2))
+    ends = [s.arrays["theta"] for s in start.kept.snapshots if not s.data["inside"]]
+    first, last = (start.backend.terms_and_gradients(theta)[0][-1] for theta in ends[:2])
+    assert last < first
+    made = trial_of(backend_name, rule=Adaptive(near=factor * last / first))
+    made.train(Lbfgs(2, 5), Lbfgs(20, 40), Lbfgs(1, 2))
+    assert (made.balancing["below"] > 0) == near
 
 
 def test_backends_agree_on_the_rule():
     ends = []
     for backend in ("jax", "torch"):
-        made = trial_of(backend, rule=Adaptive(update_every=2))
+        made = trial_of(backend, rule=Adaptive(near=10.0, update_every=2))
         made.train(Adam(5), Adam(5))
         ends.append((made.objectives, made.balancing["cap"]))
     np.testing.assert_allclose(ends[0][0], ends[1][0], rtol=1e-8)
@@ -90,7 +134,8 @@ def test_backends_agree_on_the_rule():
 
 
 def test_a_kill_between_stages_changes_nothing(backend_name):
-    make = lambda kept: trial_of(backend_name, rule=Adaptive(update_every=3), every=3, kept=kept)  # noqa: E731
+    rule = Adaptive(near=10.0, update_every=3)
+    make = lambda kept: trial_of(backend_name, rule=rule, every=3, kept=kept)  # noqa: E731
     for whole, again in continued(make, lambda made: made.train(Adam(6), Adam(5), Adam(4))):
         assert_same(whole, again)
 
@@ -102,7 +147,7 @@ def test_the_best_iterate_is_one_of_the_last_function(backend_name):
     assert made.monitor.best.iteration >= made.training.stages[0].iterations
 
 
-@pytest.mark.parametrize("bad", [{"exponent": 1.0}, {"share": 1.5}, {"share": -0.1}, {"update_every": 0}])
+@pytest.mark.parametrize("bad", [{"exponent": 1.0}, {"near": 0.0}, {"update_every": 0}])
 def test_impossible_settings_are_refused(bad):
     (name,) = bad
     with pytest.raises(ValueError, match=name):

@@ -1,4 +1,4 @@
-"""A power far away and a weight nearby, neither chosen for the problem: this suite's rule for MMPINN's powers."""
+"""Powers that need no choice for a problem: this suite's answer to the paper's question of how to find them."""
 
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
@@ -13,27 +13,29 @@ __all__ = ["Adaptive"]
 
 @dataclass(frozen=True)
 class Adaptive(Balancing):
-    """L = L_s + sum_r psi(L_r) over the residual terms r, L_s the sum of all supervised terms, with
+    """With L_s the sum of all supervised terms and L_g the residual terms, in two phases:
 
-        psi(L) = L^(1/n)                             where its slope is below kappa,
-        psi(L) = L*^(1/n) + kappa (L - L*)           below L* = (n kappa)^(n / (1 - n)), where it would exceed it,
+        far:    L = L_s + sum_g L_g^(1/n),
+        near:   L = psi(L_s) + sum_g phi(L_g).
 
-    a continuously differentiable function, so that one level serves where MMPINN has several. Far away it is the
-    paper's (1, n), which neither drowns the conditions in a large residual nor forgets the residual for them; near
-    the solution, where the slope of a root grows without end, the residual has the weight kappa.
+    *Far* from the solution the residual has a root and the conditions do not: they are easily met, and with a root
+    of their own they would be met to ever more decades while the residual stays where it is. *Near* it they have
+    one as well, so that the smaller term is not forgotten, but none that would make them count less: psi is the
+    root below L* = n^(n / (1 - n)), where its slope is one, and a line of slope one above. While L_s is above L*,
+    phi, too, is a root only where its slope is below kappa, and elsewhere a line of slope kappa:
 
-    An error of the network that has its own frequencies is to the residual that it makes as the network is to
-    what the operator makes of it: mean u^2 / mean N(u)^2, over the residual points. An error of the domain's own
-    length has a ratio of about one. ``share`` says where between them kappa is, on a scale of logarithms:
+        kappa = mean u^2 / mean N(u)^2
 
-        kappa = (mean u^2 / mean N(u)^2)^share.
+    over the residual's points, N the operator: the weight with which an error of the network's own frequencies
+    counts as much in the residual as in the conditions. Once L_s is below L* phi is the root.
 
-    It is measured after steps 1, 1 + ``update_every``, ... of a first-order optimizer and between the stages of a
-    level; a line search has one fixed function. Before the first of these kappa is without limit.
+    The phase is *near* once every residual term was seen at ``near`` times its first value. That is looked at,
+    with L_s and kappa, after steps 1, 1 + ``update_every``, ... of a first-order optimizer and between the stages
+    of a level; a line search has one fixed function.
     """
 
     exponent: float = 3.0
-    share: float = 0.5
+    near: float = 0.01
     update_every: int = 100
 
     changes_between_stages: ClassVar[bool] = True
@@ -41,8 +43,8 @@ class Adaptive(Balancing):
     def __post_init__(self) -> None:
         if not self.exponent > 1:
             raise ValueError(f"exponent {self.exponent} must be greater than 1")
-        if not 0 <= self.share <= 1:
-            raise ValueError(f"share {self.share} must lie in [0, 1]")
+        if not self.near > 0:
+            raise ValueError(f"near {self.near} must be greater than 0")
         if self.update_every < 1:
             raise ValueError(f"update_every {self.update_every} must be at least 1")
 
@@ -58,35 +60,52 @@ class Adaptive(Balancing):
 
     def init(self, terms: Mapping[str, int], rng: np.random.Generator) -> State:
         """``supervised`` (k,) is one for the terms in L_s; ``member`` (g, k) has a row for each residual term;
-        ``power`` (1,) is 1 / n, ``cap`` (1,) kappa."""
+        ``power`` (1,) is 1 / n; ``below`` (1,) is L* near the solution and zero far from it; ``cap`` (1,) is kappa,
+        where it is one; ``start`` (g,) the residual terms as they were first seen."""
         residuals = [term for term in terms if is_residual(term)]
         return {
             "supervised": np.array([float(term not in residuals) for term in terms]),
             "member": np.array([[float(term == residual) for term in terms] for residual in residuals]),
             "power": np.array([1.0 / self.exponent]),
-            "cap": np.array([1.0 / TINY]),
+            "below": np.zeros(1),
+            "cap": np.array([1 / TINY]),
+            "start": np.full(len(residuals), np.inf),
         }
 
     def combine(self, values: Any, state: State, xp: Any) -> tuple[Any, Any]:
-        """L_s + sum psi(L_r); the weights are 1 and the slopes of psi."""
-        power, cap = state["power"], state["cap"]
+        """psi(L_s) + sum_g phi(L_g); a term's weight is the slope of its part."""
+        power, below = state["power"], state["below"]
+        supervised = (state["supervised"] * values).sum().clip(TINY)
+        groups = (state["member"] @ values).clip(TINY)
+        rooted = supervised < below
+        psi = xp.where(rooted, supervised**power, below**power + supervised - below)
+        slope = xp.where(rooted, power * supervised ** (power - 1), xp.ones_like(below))
+        cap = state["cap"]
         least = ((cap / power) ** (1 / (power - 1))).clip(TINY)
-        residuals = state["member"] @ values
-        far, above = residuals > least, xp.where(residuals > least, residuals, least)
-        psi = xp.where(far, above**power, least**power + cap * (residuals - least))
-        slope = xp.where(far, power * above ** (power - 1), cap)
-        supervised = state["supervised"]
-        return (supervised * values).sum() + psi.sum(), supervised + slope @ state["member"]
+        far, above = groups > least, xp.where(groups > least, groups, least)
+        roots = xp.where(far, above**power, least**power + cap * (groups - least))
+        slopes = xp.where(far, power * above ** (power - 1), cap)
+        return (psi + roots.sum()).sum(), slope * state["supervised"] + slopes @ state["member"]
 
     def update(self, state: State, observation: Observation) -> tuple[State, Signal | None]:
-        """The state with kappa of the network as it is."""
-        residuals, targets, solution = observation.residuals, observation.targets, observation.solution
-        names = [term for term in observation.terms if is_residual(term)]
-        u = np.concatenate([solution[name] for name in names]).astype(float)
-        operator = np.concatenate([residuals[name] + targets[name] for name in names]).astype(float)
-        gain = (np.mean(u**2) + TINY) / (np.mean(operator**2) + TINY)
-        return state | {"cap": np.array([gain**self.share])}, None
+        """The state with the phase in which the network is."""
+        values = state["member"] @ observation.values
+        start = np.where(np.isinf(state["start"]), values, state["start"])
+        near = state["below"][0] > 0 or (values <= self.near * start).all()
+        below = self.exponent ** (self.exponent / (1 - self.exponent)) if near else 0.0
+        cap = 1 / TINY
+        if near and state["supervised"] @ observation.values > below:
+            cap = _gain(observation)
+        return state | {"start": start, "below": np.array([below]), "cap": np.array([cap])}, None
 
     def between_stages(self, state: State, observation: Observation) -> tuple[State, Signal | None]:
         """As :meth:`update`."""
         return self.update(state, observation)
+
+
+def _gain(observation: Observation) -> float:
+    """mean u^2 / mean N(u)^2 over the points of the residual."""
+    names = [term for term in observation.terms if is_residual(term)]
+    u = np.concatenate([observation.solution[name] for name in names]).astype(float)
+    operator = [observation.residuals[name] + observation.targets[name] for name in names]
+    return float((np.mean(u**2) + TINY) / (np.mean(np.concatenate(operator).astype(float) ** 2) + TINY))

@@ -77,6 +77,13 @@ class Table:
         """Whether a narrow window may put the experiment below the method that stands beside it."""
         return self.columns[:2] == ["experiment", "method"]
 
+    def under(self, row: Row) -> str:
+        """What a narrow window shows there: the experiment, and the backend, whose column may be out of sight."""
+        if not self.under_method:
+            return ""
+        named = [row.cells[i].text for i, name in enumerate(self.columns) if name in ("experiment", "backend")]
+        return ", ".join(named)
+
     @property
     def numeric(self) -> list[bool]:
         """For each column, whether all its cells are plain numbers, or missing."""
