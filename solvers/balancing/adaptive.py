@@ -60,8 +60,8 @@ class Adaptive(Balancing):
 
     def init(self, terms: Mapping[str, int], rng: np.random.Generator) -> State:
         """``supervised`` (k,) is one for the terms in L_s; ``member`` (g, k) has a row for each residual term;
-        ``power`` (1,) is 1 / n; ``below`` (1,) is L* near the solution and zero far from it; ``cap`` (1,) is kappa,
-        where it is one; ``start`` (g,) the residual terms as they were first seen."""
+        ``power`` (1,) is 1 / n; ``below`` (1,) is L* near the solution and zero far from it; ``cap`` (1,) the
+        largest slope of phi; ``start`` (g,) the residual terms as they were first seen."""
         residuals = [term for term in terms if is_residual(term)]
         return {
             "supervised": np.array([float(term not in residuals) for term in terms]),
