@@ -25,6 +25,7 @@ from workflow.page import Inputs, write_page
 from workflow.page.claims import times, told_in
 from workflow.page.equations import formulas
 from workflow.page.glossary import glossary
+from workflow.page.tables import from_frame
 
 in_chromium = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
 METHODS = (("heat-0.3", "pinn"), ("heat-0.3", "mmpinn"), ("poisson-4-150", "mff"))
@@ -227,6 +228,16 @@ def test_no_table_shows_more_than_eight_columns_at_once(page, inputs):
     seen = Heads(page).seen
     assert len(seen) > len(inputs.tables) // 2 and min(seen) >= 2 and max(seen) <= 8
     assert any(len(pd.read_csv(path).columns) > 20 for path in inputs.tables)
+
+
+def test_a_narrow_window_shows_experiment_and_backend_below_the_method():
+    """Their columns are out of sight there."""
+    columns = ["experiment", "method", "median", "backend"]
+    frame = pd.DataFrame([["heat-0.3", "pinn", "0.5", "jax"]], columns=columns)
+    table = from_frame(frame, "comparison", "", {}, lambda *_: None)
+    assert table.under(table.rows[0]) == "heat-0.3, jax"
+    without = from_frame(frame[["method", "median"]], "comparison", "", {}, lambda *_: None)
+    assert without.under(without.rows[0]) == ""
 
 
 def test_backends_are_compared_in_sentences_with_the_tables_numbers(page, inputs):
