@@ -60,3 +60,16 @@ def test_what_is_kept_is_of_the_studies_as_they_are():
         for axis, allowed in values.items():
             assert set(summary[axis]) <= allowed, f"{name}: {axis}"
         assert set(summary.experiment) <= set(study.experiments) and set(summary.method) <= set(study.methods)
+
+
+def test_tables_made_of_the_runs_are_kept_beside_the_summary(report: Path, tmp_path: Path):
+    """And those alone: the others are made of the summary."""
+    (report / "tables").mkdir()
+    for name in ("rates", "choices"):
+        (report / f"tables/{name}.csv").write_text("note\nnothing\n")
+    assert keep.main([str(report), "--to", str(tmp_path)]) == 0
+    folder = tmp_path / FOLDER / "exponents"
+    assert [path.name for path in folder.iterdir()] == ["rates.csv"] and list(kept(tmp_path)) == ["exponents"]
+    assert "More tables: [exponents](../reports/studies/exponents)." in " ".join(
+        studies_block(CATALOGUE, tmp_path).split()
+    )

@@ -1,7 +1,8 @@
 """Keep what a study has shown: ``python -m workflow.keep reports/powers/quick``.
 
 Its summary, a row for each run with the command that makes it again, becomes ``reports/studies/<study>.csv``,
-which git keeps. ``make readme`` writes what it says into ``docs/studies.md``. The runs themselves are not kept.
+which git keeps; tables that are made of the runs' histories and fields go into ``reports/studies/<study>/``.
+``make readme`` writes what they say into ``docs/studies.md``. The runs themselves are not kept.
 """
 
 import argparse
@@ -13,6 +14,7 @@ from solvers.configuration.catalogue import Catalogue
 from solvers.runs.checked import checked_record
 from solvers.runs.record import FILES, RecordError
 from solvers.runs.trusted import check_origin
+from workflow.analysis import register
 from workflow.analysis.summary import read_summary
 from workflow.readme.studies import FOLDER
 
@@ -30,6 +32,10 @@ def keep(report: Path, root: Path) -> Path:
     kept = root / FOLDER / f"{study}.csv"
     kept.parent.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(report / "summary.csv", kept)
+    tables = [report / f"tables/{table.name}.csv" for table in register.TABLES if table.of_runs]
+    for table in filter(Path.exists, tables):
+        kept.with_suffix("").mkdir(exist_ok=True)
+        shutil.copyfile(table, kept.with_suffix("") / table.name)
     return kept
 
 

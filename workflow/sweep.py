@@ -114,7 +114,8 @@ class Sweep:
     def _shown(self, grouped: bool = False) -> register.Shown:
         lengths = tuple(len(axis.values) for axis in self.axes)
         keys = tuple((axis.name, axis.stated["path"].key) for axis in self.axes if "path" in axis.stated)
-        return register.Shown(lengths, keys, grouped, fresh=not self.archived)
+        names = tuple(axis.name for axis in self.axes)
+        return register.Shown(lengths, keys, grouped, fresh=not self.archived, names=names)
 
     def folders(self, experiment: str | None = None) -> list[Path]:
         """Run directories, of one experiment or of all."""

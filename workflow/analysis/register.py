@@ -49,7 +49,7 @@ COLUMNS = frozenset(
         *("evaluations_to_0.1", "evaluations_to_0.01", "evaluations_to_0.001"),
         *("seconds_to_0.1", "seconds_to_0.01", "seconds_to_0.001"),
         *("seeds", "runs", "finished", "failures", "median", "minimum", "level", "optimizer", "target", "at"),
-        *("problems", "lost", "regret", "low", "high", "p"),
+        *("problems", "lost", "regret", "low", "high", "p", "error", "distance", "evaluation"),
     )
 )
 """Columns of the summary and of tables that are grouped by the axes of a study: no axis may have such a name."""
@@ -58,12 +58,14 @@ COLUMNS = frozenset(
 @dataclass(frozen=True)
 class Shown:
     """What there is to be shown: the lengths of the study's axes, whether residuals are grouped, whether runs were
-    made here, and what the axes change: pairs of an axis' name and the key of the specification."""
+    made here, what the axes change, pairs of an axis' name and the key of the specification, and the names of all
+    axes."""
 
     axes: tuple[int, ...]
     keys: tuple[tuple[str, str], ...] = ()
     grouped: bool = False
     fresh: bool = False
+    names: tuple[str, ...] = ()
 
 
 Condition = Callable[[Shown], bool]
@@ -110,13 +112,23 @@ def over_powers(shown: Shown) -> bool:
     return all(keys.get(name, "").endswith(f"exponents.{name}") for name in ("supervised", "residual"))
 
 
+def over_rules(shown: Shown) -> bool:
+    """Of studies with an axis called ``rule``, which has balancing rules."""
+    return "rule" in shown.names
+
+
 @dataclass(frozen=True)
 class Table:
-    """A table: a function of summary and catalogue, ``module:function``, whose description is the caption."""
+    """A table: a function of summary and catalogue, ``module:function``, whose description is the caption.
+
+    One that is ``of_runs`` reads histories and fields of the runs as well. The summary that is kept of a study
+    does not give it: it is kept beside that.
+    """
 
     name: str
     function: str
     applies: Condition = always
+    of_runs: bool = False
 
     def load(self) -> Callable[..., Any]:
         """The function."""
@@ -171,6 +183,9 @@ TABLES = (
     Table("points", "points:points", with_axes),
     Table("choices", "choices:choices", with_axes),
     Table("powers", "powers:powers", over_powers),
+    Table("solutions", "solutions:solutions", over_rules, of_runs=True),
+    Table("rates", "rates:rates", over_rules, of_runs=True),
+    Table("synchronised", "synchronised:synchronised", over_rules, of_runs=True),
     Table("check", "check:check", made_here),
     Table("verdict-counts", "verdicts:verdict_counts", without_axes),
     Table("verdicts", "verdicts:verdicts", without_axes),
@@ -195,6 +210,8 @@ OF_THE_PAPER = ("verdict-counts", "verdicts", "claims", "coverage", "beyond", "r
 FIGURES = (
     Figure("overview", "figures.overview:draw_overview", SUMMARY),
     Figure("choices", "figures.choices:draw_choices", SUMMARY, with_axes),
+    Figure("rates", "figures.courses:draw_rates", SUMMARY, over_rules),
+    Figure("weights", "figures.courses:draw_weights", SUMMARY, over_rules),
     Figure("profiles-evaluations", "profiles:draw_evaluation_profiles", SUMMARY, captioned="profiles"),
     Figure("profiles-seconds", "profiles:draw_seconds_profiles", SUMMARY, captioned="profiles"),
     Figure("errors", "figures.errors:draw_errors"),

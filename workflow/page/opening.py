@@ -21,6 +21,7 @@ from workflow.page.choices import choices_in
 from workflow.page.claims import times
 from workflow.page.frameworks import in_a_sentence
 from workflow.page.powers import powers_in
+from workflow.page.rules import rules_in
 
 __all__ = ["Kind", "kind_of", "opening"]
 
@@ -49,7 +50,7 @@ def opening(summary: pd.DataFrame, tables: Sequence[Path], catalogue: Catalogue)
     kind, manifest = kind_of(summary, catalogue), read_manifest(catalogue)
     if kind == Kind.OWN:
         told = _own(summary, catalogue)
-        if chosen := [*choices_in(tables), *powers_in(tables)]:
+        if chosen := [*choices_in(tables), *powers_in(tables), *rules_in(tables)]:
             told = [told[0], *chosen]
     else:
         read = {path.stem: pd.read_csv(path, keep_default_na=False) for path in tables}

@@ -12,6 +12,7 @@ from workflow.analysis.powers import POWERS, powers
 from workflow.analysis.summary import axes_of, grouped_by, read_summary
 from workflow.page.choices import choices_told
 from workflow.page.powers import powers_told
+from workflow.page.rules import rules_in
 from workflow.readme.blocks import markdown, wrapped
 from workflow.sweep import REPORTS
 
@@ -29,11 +30,11 @@ def kept(root: Path = Path()) -> dict[str, pd.DataFrame]:
 
 def studies_block(catalogue: Catalogue, root: Path = Path()) -> str:
     """A section for each study: its question, its runs, its conclusions by the rules of the tables ``choices`` and
-    ``powers``, and these tables in short."""
-    return "\n\n".join("\n".join(_section(name, own, catalogue)) for name, own in kept(root).items())
+    ``powers``, and these tables in short; what tables that were kept beside the summary say."""
+    return "\n\n".join("\n".join(_section(name, own, catalogue, root)) for name, own in kept(root).items())
 
 
-def _section(name: str, summary: pd.DataFrame, catalogue: Catalogue) -> Iterator[str]:
+def _section(name: str, summary: pd.DataFrame, catalogue: Catalogue, root: Path) -> Iterator[str]:
     entry, found = catalogue.study(name), choices(summary, catalogue)
     yield f"## {entry.title}"
     yield ""
@@ -47,11 +48,13 @@ def _section(name: str, summary: pd.DataFrame, catalogue: Catalogue) -> Iterator
         f" {summary.scale.iloc[0]}, over {int(seeds.min())} seed{'s' if seeds.min() > 1 else ''};"
         f" {minutes:.0f} CPU minutes."
         f" A row for each run: [{name}.csv](../{(FOLDER / name).as_posix()}.csv)."
+        + (f" More tables: [{name}](../{(FOLDER / name).as_posix()})." if (root / FOLDER / name).is_dir() else "")
     )
     yield ""
     exponents = set(POWERS) <= set(axes_of(summary))
     of_powers = powers(summary, catalogue) if exponents else pd.DataFrame()
-    for text in [*choices_told(found), *(powers_told(of_powers) if exponents else [])]:
+    of_runs = sorted((root / FOLDER / name).glob("*.csv"))
+    for text in [*choices_told(found), *(powers_told(of_powers) if exponents else []), *rules_in(of_runs)]:
         yield wrapped(text, "* ")
     yield ""
     yield markdown(_in_short(found, axes_of(summary)))

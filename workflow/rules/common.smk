@@ -63,6 +63,11 @@ def other_files(experiment=None):
     return [path for path in files if not in_archive(path) or Path(path).exists()]
 
 
+def reads_runs():
+    """Whether a table, and with it a figure of all runs, is made of histories and fields and not of the summary alone."""
+    return any(register.table(name).of_runs for name in SWEEP.tables())
+
+
 def place(wildcards):
     """The directory of a run, relative to the root of the results."""
     return PATTERN.format(**wildcards)

@@ -54,6 +54,7 @@ if summary_figures():
     rule summary_figures:
         input:
             summary=f"reports/{SWEEP.name}/summary.csv",
+            runs=other_files() if reads_runs() else [],
         output:
             figure_outputs(summary_figures(), f"reports/{SWEEP.name}/figures", "all"),
         log:

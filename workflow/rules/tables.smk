@@ -34,6 +34,7 @@ rule tables:
         summary=f"reports/{SWEEP.name}/summary.csv",
         manifest=local("config/paper/manifest.yaml"),
         archived=archived_like() if "check" in SWEEP.tables() else [],
+        runs=other_files() if reads_runs() else [],
     output:
         table_outputs(),
     log:

@@ -1,0 +1,53 @@
+"""How fast errors and terms fall: slopes over the last decade of evaluations."""
+
+import numpy as np
+import pandas as pd
+
+from solvers.configuration.catalogue import Catalogue
+from workflow.analysis.statistics import median
+from workflow.analysis.summary import errors, table_of
+from workflow.analysis.traces import KINDS, mean_and_interval, points_of, trace
+
+__all__ = ["QUANTITIES", "rates", "slope"]
+
+QUANTITIES = ("error", *KINDS)
+PLACES = 33
+"""So many places, at equal ratios of evaluations, stand for the last decade: rows of a history are nearer to each
+other at its end, which would count for most of the slope."""
+
+
+def rates(summary: pd.DataFrame, catalogue: Catalogue) -> pd.DataFrame:
+    """How fast the error (relative L2, on the history's grid) and the raw terms, the sum of the supervised ones
+    and that of the residuals, fall: the slope of the logarithm against that of the evaluations, by least squares
+    over the last decade of a run's evaluations, from a tenth of them on. -1 is a tenth for ten times as many. Mean
+    over the seeds with its t interval (95 %); of runs that finished. Beside it, the median error at the end, in
+    which a run that did not finish is infinite."""
+    rows = []
+    for point, runs in points_of(summary):
+        same = (summary[list(point)] == pd.Series(point)).all(axis=1)
+        found = pd.DataFrame(
+            [{name: slope(own, name) for name in QUANTITIES} for own in map(trace, runs.folder)],
+            columns=list(QUANTITIES),
+        )
+        row = point | {"seeds": int(same.sum()), "finished": len(runs)}
+        row["median error"] = median(errors(summary[same]))
+        for name in QUANTITIES:
+            mean, low, high = mean_and_interval(found[name].to_numpy(dtype=float))
+            row |= {f"slope of {name}": mean, f"slope of {name}, low": low, f"slope of {name}, high": high}
+        rows.append(row)
+    return table_of(rows, "there is no run")
+
+
+def slope(run: pd.DataFrame, name: str) -> float:
+    """The slope of one quantity of a :func:`~workflow.analysis.traces.trace`, between rows linear in the
+    logarithms; missing if it is not above zero throughout, or if there are fewer than two rows."""
+    if name not in run or len(run) < 2:
+        return np.nan
+    own = run[["evaluation", name]].groupby("evaluation", as_index=False).last()
+    own = own[own.evaluation > 0]
+    values = own[name].to_numpy(dtype=float)
+    if len(own) < 2 or not (np.isfinite(values) & (values > 0)).all():
+        return np.nan
+    at, logs = np.log10(own.evaluation.to_numpy(dtype=float)), np.log10(values)
+    places = np.linspace(max(at[-1] - 1, at[0]), at[-1], PLACES)
+    return float(np.polyfit(places, np.interp(places, at, logs), 1)[0])
