@@ -61,7 +61,8 @@ def synchronised(summary: pd.DataFrame, catalogue: Catalogue) -> pd.DataFrame:
     none.
     Weight of the residual over that of the supervised terms, first and last. *In step*: the share of the recorded
     evaluations at which the weighted gradients of the point's own rule are within a factor of ten; the norm of the
-    supervised terms' gradient is the sum of their norms. Medians over the seeds that finished."""
+    supervised terms' gradient is the sum of their norms. Near a stationary point they cancel, whatever the rule.
+    Medians over the seeds that finished."""
     rows = []
     for point, runs in points_of(summary):
         seen = [own for own in map(trace, runs.folder) if len(own) and {"supervised", "residual"} <= set(own)]
