@@ -70,6 +70,8 @@ def test_a_slope_is_that_of_the_last_decade(rate, tmp_path):
     run = trace(tmp_path / "run")
     run.loc[run.evaluation < 100, "error"] = 5.0
     assert slope(run, "error") == pytest.approx(rate) and slope(run, "residual") == pytest.approx(2 * rate)
+    run.loc[run.evaluation < 500, "error"] = 7.0
+    assert slope(run, "error", since=0.5) == pytest.approx(rate)
     run.loc[3, "error"] = np.nan
     assert np.isnan(slope(run, "error")) and np.isnan(slope(run.iloc[:1], "error"))
 
@@ -87,6 +89,7 @@ def test_rates_have_intervals_over_the_seeds(tmp_path):
     (told,) = rates_told(table)
     assert "falls fastest with rule = root, as E^-2.00 (95 %: -2.00 to -2.00), to 1.0e-02" in told
     assert "with rule = sum as E^-1.00 (95 %: -1.25 to -0.75)" in told and "the intervals do not meet" in told
+    assert "Over the second half of the evaluations alone rule = root is it, as E^-2.00" in told
     one = rates(summary[summary.seed == 0], CATALOGUE)
     assert "one seed, so not decided" in rates_told(one)[0] and "are not known: not decided" in rates_told(one)[0]
 

@@ -16,7 +16,8 @@ SAME = 0.01
 SHARED = 0.5
 """Two predictions have their error in common if their distance is at most so much of the larger error."""
 AXES = ["experiment", "method", "numerics", "backend"]
-SLOPE, ERROR, DISTANCE, TERMS = "slope of error", "median error", "distance", "terms over the first's"
+SLOPE, LATE = "slope of error", "late slope of error"
+ERROR, DISTANCE, TERMS = "median error", "distance", "terms over the first's"
 
 
 def rules_in(tables: Sequence[Path]) -> list[str]:
@@ -87,13 +88,17 @@ def _fastest(rows: pd.DataFrame, axes: Sequence[str], case: str, where: str) -> 
         apart = best[f"{SLOPE}, high"] < first[f"{SLOPE}, low"]
         text += f"; with {_point(first, axes)} as {_power(first)}, to {first[ERROR]:.1e}"
         text += "; the intervals do not meet" if apart else "; the intervals meet, or are not known: not decided"
+    late = useful.loc[useful[LATE].idxmin()] if useful[LATE].notna().any() else None
+    if late is None:
+        return text + "."
+    text += f". Over the second half of the evaluations alone {_point(late, axes)} is it, as {_power(late, LATE)}"
     return text + "."
 
 
-def _power(row: pd.Series) -> str:
-    low, high = row[f"{SLOPE}, low"], row[f"{SLOPE}, high"]
+def _power(row: pd.Series, name: str = SLOPE) -> str:
+    low, high = row[f"{name}, low"], row[f"{name}, high"]
     between = f" (95 %: {low:.2f} to {high:.2f})" if np.isfinite([low, high]).all() else ""
-    return f"E^{row[SLOPE]:.2f}{between}"
+    return f"E^{row[name]:.2f}{between}"
 
 
 def synchronised_told(table: pd.DataFrame) -> list[str]:
