@@ -131,6 +131,12 @@ def test_solutions_are_compared_with_the_first_rule_seed_by_seed(tmp_path):
     assert (
         "in 1 of these the two share their error as well" in told and "with pinn, where the larger error" in told
     )
+    (without,) = solutions_told(table.assign(error=[3e-3, 1.02]))
+    assert without.startswith(
+        "Of 1 comparisons with the first rule (jax, numerics paper, one seed, so not decided) (1 more, in which"
+    )
+    (useless,) = solutions_told(table.assign(error=[1.0, 1.02]))
+    assert useless.startswith("In each of 2 comparisons")
     lone = solutions(study(tmp_path / "lone", {"sum": [None], "near": [{}]}), CATALOGUE)
     assert list(lone) == ["note"] and solutions_told(lone) == []
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from workflow.analysis.summary import LOST, label_of
 from workflow.page.claims import times
 
 __all__ = ["rates_told", "rules_in", "rules_told", "solutions_told", "synchronised_told"]
@@ -33,19 +34,25 @@ def rules_told(tables: Mapping[str, pd.DataFrame]) -> list[str]:
 def solutions_told(table: pd.DataFrame) -> list[str]:
     """A table of :func:`workflow.analysis.solutions.solutions` in sentences. The rule: two predictions are the
     same if their distance is at most 1 % of the solution's norm; they share their error, too, if it is at most
-    half of the larger of their errors."""
+    half of the larger of their errors. Pairs of which one errs by 100 % or more are left out: two useless
+    predictions may well be alike."""
     if DISTANCE not in table:
         return []
     told = []
-    for where, rows in _parts(table):
+    for where, every in _parts(table):
+        rows = every[every[["error of the first", "error"]].max(axis=1) < LOST]
+        useless = len(every) - len(rows)
+        left_out = f" ({useless} more, in which a rule errs by 100 % or more, are left out)" if useless else ""
+        if rows.empty:
+            told.append(
+                f"In each of {len(every)} comparisons with the first rule ({where}) a rule errs by 100 % or more."
+            )
+            continue
         same, shared = rows[DISTANCE] <= SAME, rows[f"{DISTANCE} over the larger error"] <= SHARED
-        text = (
-            f"Of {len(rows)} comparisons with the first rule ({where}) {int(same.sum())} end at the same solution,"
-        )
-        text += f" within {100 * SAME:g} % of each other; in {int((same & shared).sum())} of these the two share"
-        text += (
-            f" their error as well, nearer to each other than {SHARED:g} times the larger error to the solution"
-        )
+        text = f"Of {len(rows)} comparisons with the first rule ({where}){left_out} {int(same.sum())} end at"
+        text += f" the same solution, within {100 * SAME:g} % of each other; in {int((same & shared).sum())} of"
+        text += f" these the two share their error as well, nearer to each other than {SHARED:g} times the larger"
+        text += " error to the solution"
         told.append(f"{text}. {_by_method(rows)}")
     return told
 
@@ -78,7 +85,7 @@ def rates_told(table: pd.DataFrame) -> list[str]:
 
 
 def _fastest(rows: pd.DataFrame, axes: Sequence[str], case: str, where: str) -> str:
-    first, useful = rows.iloc[0], rows[(rows[ERROR] < 1) & rows[SLOPE].notna()]
+    first, useful = rows.iloc[0], rows[(rows[ERROR] < LOST) & rows[SLOPE].notna()]
     if useful.empty:
         return f"{case} ({where}): no rule ends below an error of 100 %, so that no rate is told."
     best = useful.loc[useful[SLOPE].idxmin()]
@@ -166,7 +173,7 @@ def _axes(table: pd.DataFrame) -> list[str]:
 
 
 def _point(row: pd.Series, axes: Sequence[str]) -> str:
-    return ", ".join(f"{name} = {row[name]}" for name in axes)
+    return label_of(axes, row[list(axes)])
 
 
 TOLD: dict[str, Callable[[pd.DataFrame], list[str]]] = {
