@@ -80,25 +80,32 @@ def _makes_numbers(module: str) -> bool:
 
 @cache
 def _digest_and_imports(path: Path, module: str) -> tuple[str, tuple[str, ...]]:
-    tree = ast.parse(path.read_bytes())
     package = module if path.name == "__init__.py" else module.rpartition(".")[0]
-    imported = tuple(_imports(tree, package))
-    code = _without_docstrings(tree)
-    digest = hashlib.sha256(ast.dump(code).encode()).hexdigest()
-    data = [f" {file.relative_to(path.parent)} {_digest(file)}" for file in _data(code, path)]
+    digest, imported, named = _read(path.read_bytes(), package)
+    data = [f" {file.relative_to(path.parent)} {_digest(file)}" for file in _data(named, path)]
     return digest + "".join(data), imported
 
 
-def _data(tree: ast.AST, path: Path) -> list[Path]:
-    """The data files that the module at ``path`` names, or that are named like it."""
-    named = {
-        node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)
+@cache
+def _read(source: bytes, package: str) -> tuple[str, tuple[str, ...], frozenset[str]]:
+    """Digest and imports of code in ``package``, and the last parts of its texts, which may name files. Every run
+    asks at its start and at its end, having read all files again: bytes that are the same are parsed once."""
+    tree = ast.parse(source)
+    imported = tuple(_imports(tree, package))
+    code = _without_docstrings(tree)
+    texts = {
+        node.value for node in ast.walk(code) if isinstance(node, ast.Constant) and isinstance(node.value, str)
     }
-    names = {text.replace("\\", "/").rpartition("/")[2] for text in named}
+    named = frozenset(text.replace("\\", "/").rpartition("/")[2] for text in texts)
+    return hashlib.sha256(ast.dump(code).encode()).hexdigest(), imported, named
+
+
+def _data(named: frozenset[str], path: Path) -> list[Path]:
+    """The data files that the module at ``path`` names, or that are named like it."""
     return [
         file
         for file in _others(path.parent)
-        if file.name in names or (file.parent == path.parent and file.name.partition(".")[0] == path.stem)
+        if file.name in named or (file.parent == path.parent and file.name.partition(".")[0] == path.stem)
     ]
 
 
