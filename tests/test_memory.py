@@ -14,12 +14,15 @@ import resource, statistics, sys
 import solvers.backends.torch as backend
 if sys.argv[1] == "given back":
     backend.keep_freed_memory = lambda: False
+import numpy
+from solvers.configuration.assembly import build_backend, initial_parameters
+from solvers.configuration.catalogue import Catalogue
 from solvers.training.loss import Loss
-from tests.conftest import CATALOGUE, build, state_of
-spec = CATALOGUE.resolve("heat-0.3", "mmpinn", "torch", scale="paper", overrides=["network.width=100"])
-_, backend, theta = build(spec)
+spec = Catalogue().resolve("heat-0.3", "mmpinn", "torch", scale="paper", overrides=["network.width=100"])
+problem = spec.build_problem()
+backend, theta = build_backend(spec, problem), initial_parameters(spec, problem).astype(spec.dtype)
 rule = spec.build_levels()[0].balancing
-loss, state = Loss(backend, rule), state_of(rule, backend.sizes)
+loss, state = Loss(backend, rule), rule.init(backend.sizes, numpy.random.default_rng(0))
 def faults():
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
     loss.evaluate(theta, state)

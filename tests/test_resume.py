@@ -212,7 +212,7 @@ SHORT = [
     sys.executable,
     *["-m", "solvers", "run", "heat-0.3", "pinn", "--backend", "torch", "--scale", "smoke", "--quiet"],
 ]
-LONG = ["--set", "optimizers.adam.iterations=4000", "--set", "optimizers.lbfgs.iterations=2", "--scale", "smoke"]
+LONG = ["--set", "optimizers.adam.iterations=2000", "--set", "optimizers.lbfgs.iterations=2", "--scale", "smoke"]
 
 
 def start(results: Path) -> subprocess.Popen:

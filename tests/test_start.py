@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.conftest import ROOT
 
 COMMAND = ["-m", "solvers", "run", "heat-0.3", "mmpinn", "--backend", "jax", "--scale", "smoke", "--quiet"]
@@ -28,19 +30,22 @@ def error_of(results: Path, seed: int) -> float:
     return json.loads(path.read_text())["last"]["rel_l2"]
 
 
-def test_another_seed_compiles_nothing_new(tmp_path):
-    cache, programs = tmp_path / "cache", []
-    for seed in (0, 1):
-        finish(start(cache, tmp_path / "results", seed))
-        programs.append({path.name for path in cache.iterdir()})
-    assert programs[0] and programs[1] == programs[0]
-    assert error_of(tmp_path / "results", 0) != error_of(tmp_path / "results", 1)
-
-
-def test_several_runs_may_fill_the_cache_at_once(tmp_path):
-    roots = [tmp_path / f"results{i}" for i in range(3)]
-    running = [start(tmp_path / "cache", root, 0) for root in roots]
-    for process in running:
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory) -> Path:
+    """A cache that two runs, of one seed, have filled at once; with their results."""
+    root = tmp_path_factory.mktemp("start")
+    for process in [start(root / "cache", root / f"results{i}", 0) for i in range(2)]:
         finish(process)
-    finish(start(tmp_path / "cache", tmp_path / "later", 0))
-    assert len({error_of(root, 0) for root in [*roots, tmp_path / "later"]}) == 1
+    return root
+
+
+def test_another_seed_compiles_nothing_new(filled):
+    programs = {path.name for path in (filled / "cache").iterdir()}
+    finish(start(filled / "cache", filled / "results0", 1))
+    assert programs and {path.name for path in (filled / "cache").iterdir()} == programs
+    assert error_of(filled / "results0", 0) != error_of(filled / "results0", 1)
+
+
+def test_several_runs_may_fill_the_cache_at_once(filled):
+    finish(start(filled / "cache", filled / "later", 0))
+    assert len({error_of(filled / name, 0) for name in ("results0", "results1", "later")}) == 1
