@@ -5,6 +5,7 @@ Hypothesis draws the same ones every time. The number that was refused is counte
 
 import copy
 import shutil
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 
 from solvers import cli
 from solvers.cli import run
+from solvers.configuration import strict_yaml
 from solvers.configuration.catalogue import Catalogue, ConfigurationError
 from solvers.configuration.spec import RunSpec
 from solvers.configuration.strict_yaml import read_value
@@ -30,6 +32,7 @@ from tests.faults.documents import (
     broken_documents,
     case_for,
     damaged_texts,
+    dumped,
     examples,
 )
 from workflow.sweep import Sweep
@@ -44,6 +47,17 @@ def refusal(action) -> str | None:
         assert "\n" not in text and len(text) < 3000
         return text
     return None
+
+
+@pytest.fixture(autouse=True, scope="module")
+def parsed_once() -> Iterator[None]:
+    """Of the files that every case reads all but one are those of the case before: they are parsed once. And
+    libyaml writes them; the cases name PyYAML, for hypothesis draws others when their code is another."""
+    parse = cache(strict_yaml._from_yaml)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(yaml, "safe_dump", dumped)
+        patch.setattr(strict_yaml, "_from_yaml", lambda *given: copy.deepcopy(parse(*given)))
+        yield
 
 
 @pytest.fixture(scope="module")
