@@ -7,7 +7,7 @@ from tests.conftest import ROOT
 
 
 def test_mypy_finds_nothing():
-    """What mypy knows of the frameworks' files is kept; by their content and its own settings it sees what is new."""
+    """What it knows of the frameworks is kept; by content and settings it sees what is to be checked anew."""
     command = [sys.executable, "-m", "mypy", "--cache-dir", str(ROOT / ".cache/mypy-tests")]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout
