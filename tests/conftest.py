@@ -124,10 +124,13 @@ PHYSICS_ON = [
 ]
 
 LONGEST_FIRST = (
-    *("test_slurm", "test_pipeline", "test_faults", "test_archive_pipeline", "test_additions", "test_terms"),
-    *("test_every_method", "test_compiled_terms", "test_training", "test_losses", "test_resume", "test_jacobian"),
-    *("test_examples", "test_outdated", "test_study_pipeline", "test_bfgs", "test_kubernetes", "test_minibatches"),
-    *("test_optimizers", "test_profiles", "test_archive", "test_analysis", "test_hooks", "test_run", "test_jets"),
+    *("test_slurm", "test_pipeline", "test_faults", "test_additions", "test_jacobian", "test_every_method"),
+    *("test_resume", "test_archive_pipeline", "test_examples", "test_compiled_terms", "test_terms"),
+    *("test_study_pipeline", "test_finished", "test_outdated", "test_campaign", "test_archive", "test_training"),
+    *("test_page", "test_readme", "test_start", "test_documented", "test_minibatches", "test_least_squares"),
+    *("test_kubernetes", "test_configuration_broken", "test_optimizers", "test_memory", "test_race"),
+    *("test_benchmarks", "test_hostile_input", "test_run", "test_figures", "test_environment", "test_profiles"),
+    *("test_bfgs", "test_analysis", "test_hooks", "test_jets", "test_losses"),
 )
 """Files that take longest. A process takes a file at a time: one that began last would leave the other idle."""
 
