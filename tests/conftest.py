@@ -89,20 +89,33 @@ def loss_kind(spec: RunSpec) -> tuple:
     return tuple(kinds), tuple(spec.terms)
 
 
-def _of_every_part(methods: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
-    """A few methods that together have every problem with every trial function, and every network (in each number
-    of coordinates, with each way to merge its parts), scaling of the inputs, grouping and sampler that any of
-    ``methods`` has: always the one with most that is new."""
-    parts = {}
-    for method in methods:
-        spec = _resolved(method)
-        parts[method] = {
-            ("equations", spec.problem["name"], spec.trial),
-            ("network", spec.network["name"], spec.network.get("merge"), dimension_of(spec)),
-            ("inputs", spec.inputs),
-            ("grouping", spec.grouping and spec.grouping["name"]),
-            *(("points", settings["strategy"]) for settings in spec.points.values()),
-        }
+def parts_of_the_terms(spec: RunSpec) -> set[tuple]:
+    """What the terms depend on: the problem with the trial function, the network (in each number of coordinates,
+    with each way to merge its parts), the scaling of the inputs, the grouping, the samplers."""
+    return {
+        ("equations", spec.problem["name"], spec.trial),
+        ("network", spec.network["name"], spec.network.get("merge"), dimension_of(spec)),
+        ("inputs", spec.inputs),
+        ("grouping", spec.grouping and spec.grouping["name"]),
+        *(("points", settings["strategy"]) for settings in spec.points.values()),
+    }
+
+
+def parts_of_the_field(spec: RunSpec) -> set[tuple]:
+    """What u and its derivatives depend on: the same but for the equations and their points."""
+    return {
+        ("network", spec.network["name"], spec.network.get("merge"), dimension_of(spec)),
+        ("inputs", spec.inputs),
+        ("trial", spec.trial, dimension_of(spec)),
+    }
+
+
+def _of_every_part(
+    methods: Iterable[tuple[str, str]], parts_of: Callable[[RunSpec], set[tuple]]
+) -> list[tuple[str, str]]:
+    """A few methods that together have every part that any of ``methods`` has: always the one with most that is
+    new."""
+    parts = {method: parts_of(_resolved(method)) for method in methods}
     chosen, left = [], set().union(*parts.values())
     while left:
         best = max(parts, key=lambda method: len(parts[method] & left))
@@ -113,15 +126,19 @@ def _of_every_part(methods: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
 
 OF_OTHER_PHYSICS = one_of_each(physics_of, METHODS)
 """One method of all that share terms, points and network, and differ in balancing and stages alone."""
-OF_EVERY_PART = _of_every_part(OF_OTHER_PHYSICS)
+OF_EVERY_PART = _of_every_part(OF_OTHER_PHYSICS, parts_of_the_terms)
+OF_EVERY_FIELD = _of_every_part(OF_EVERY_PART, parts_of_the_field)
 COMPILING = {"jax"}
 """Backends that compile: a second for each function of each kind of terms, where others take milliseconds."""
-PHYSICS_ON = [
-    (method, backend)
-    for method in OF_OTHER_PHYSICS
-    for backend in BACKENDS
-    if backend not in COMPILING or method in OF_EVERY_PART
-]
+
+
+def _on_backends(compiled: list[tuple[str, str]]) -> list[tuple[tuple[str, str], str]]:
+    """All physics on every backend, but on those that compile the ``compiled`` alone."""
+    pairs = [(method, backend) for method in OF_OTHER_PHYSICS for backend in BACKENDS]
+    return [(method, backend) for method, backend in pairs if backend not in COMPILING or method in compiled]
+
+
+PHYSICS_ON, FIELDS_ON = _on_backends(OF_EVERY_PART), _on_backends(OF_EVERY_FIELD)
 
 LONGEST_FIRST = (
     *("test_slurm", "test_pipeline", "test_faults", "test_additions", "test_jacobian", "test_every_method"),
@@ -230,6 +247,12 @@ def physics_on(request: pytest.FixtureRequest) -> tuple[tuple[str, str], str]:
     Enough for functions beside the terms themselves, which call the same parts of the model: the terms and their
     gradients are tested with ``physics`` on all backends, and every problem with every network.
     """
+    return request.param
+
+
+@pytest.fixture(params=FIELDS_ON, ids=lambda pair: "-".join((*pair[0], pair[1])))
+def field_on(request: pytest.FixtureRequest) -> tuple[tuple[str, str], str]:
+    """The same for functions of the field alone, which see nothing of the problem but its coordinates."""
     return request.param
 
 

@@ -77,9 +77,9 @@ def numpy_jets(backend: Backend, theta, points, coordinates, names) -> Mapping[s
     return (model.trial.jet(jet, given, numpy_ops) if model.trial else jet).named()
 
 
-def test_fields_are_numpys_jets(physics_on):
+def test_fields_are_numpys_jets(field_on):
     """u and all its derivatives of first and second order, at more points than are swept at once."""
-    problem, backend, theta = build(smoke_spec(*physics_on))
+    problem, backend, theta = build(smoke_spec(*field_on))
     points = np.random.default_rng(4).uniform(problem.lower, problem.upper, (8200, problem.dimension))
     names = ["", *all_derivatives(problem.coordinates)]
     ours = backend.fields(theta, points, names)

@@ -191,8 +191,8 @@ def test_fused_and_split_operators_agree(physics_on):
         np.testing.assert_allclose(ours, expected, rtol=1e-9, atol=1e-11 * np.abs(expected).max())
 
 
-def test_prediction_is_the_network(physics_on):
-    physics, backend_name = physics_on
+def test_prediction_is_the_network(field_on):
+    physics, backend_name = field_on
     problem, backend, theta = build(smoke_spec(physics, backend_name))
     points = np.random.default_rng(0).uniform(problem.lower, problem.upper, (10_000, problem.dimension))
     np.testing.assert_allclose(
