@@ -6,11 +6,12 @@ import pytest
 from solvers.balancing.adaptive import Adaptive
 from solvers.balancing.base import TINY, Observation, Signal, State
 from solvers.balancing.conditional_power import ConditionalPower
+from solvers.configuration.catalogue import ConfigurationError
 from solvers.optimizers.adam import Adam
 from solvers.optimizers.lbfgs import Lbfgs
 from solvers.training.levels import Level, Stage
-from tests.conftest import state_of
-from tests.trial import Trial, assert_same, continued, trial_of
+from tests.conftest import smoke_spec, state_of
+from tests.trial import CASE, Trial, assert_same, continued, trial_of
 
 TERMS = ("initial", "boundary", "residual.left", "residual.right")
 LEAST = 3**-1.5
@@ -145,6 +146,16 @@ def test_the_best_iterate_is_one_of_the_last_function(backend_name):
     made = trial_of(backend_name, rule=Adaptive())
     made.train(Lbfgs(5, 15), Lbfgs(4, 12))
     assert made.monitor.best.iteration >= made.training.stages[0].iterations
+
+
+@pytest.mark.parametrize(("stages", "allowed"), [("[lbfgs]", False), ("[lbfgs, lbfgs]", True), ("[adam]", True)])
+def test_it_needs_an_optimizer_or_a_second_stage_that_lets_it_change(stages, allowed):
+    overrides = ["balancing={name: adaptive}", f"levels=[{{stages: {stages}}}]"]
+    if allowed:
+        assert smoke_spec(CASE, "jax", overrides=overrides).levels[0].balancing["name"] == "adaptive"
+        return
+    with pytest.raises(ConfigurationError, match=r"balancing\.name.*between steps"):
+        smoke_spec(CASE, "jax", overrides=overrides)
 
 
 @pytest.mark.parametrize("bad", [{"exponent": 1.0}, {"near": 0.0}, {"update_every": 0}])

@@ -106,8 +106,8 @@ def test_broken_files_are_used_or_refused_by_file_and_key(folder):
         if text is None:
             return
         keys = {str(part) for part in path if isinstance(part, str)} | {name}
-        if file.parent.name == "studies" and name == "experiments" and "set" in data:
-            keys.add("set")  # without them it is for all experiments, of which not all have these keys
+        if file.parent.name == "studies" and name in ("experiments", "methods"):
+            keys |= {"set", "axes"}  # without them it is for all, of which not all have what these change
         if file.parent.name == "studies" and name == "based_on":
             keys.add("axes")  # which change what another base, or none, has not
         assert file.name in text, f"{path}: {text}"

@@ -261,6 +261,10 @@ AXIS = {"path": "network.width", "values": [5, 6]}
             {"axes": [{"name": "change", "variants": VARIANTS | {"bad": {"network.with": 3}}}]},
             ["axes.0.variants.bad.network.with", "unknown key", "width"],
         ),
+        (
+            {"axes": [{"name": "t", "variants": {"good": {"trial": "identity"}, "bad": {"trial": "hard"}}}]},
+            ["axes.0.variants.bad.trial", "hard-constraint"],
+        ),
         ({"set": {"levels.7.stages.0.iterations": 3}}, ["no such index"]),
         ({"set": {"trial": "hard"}}, ["set.trial", "hard-constraint"]),
         ({"figures": ["map"]}, ["figures.0", "map", "maps"]),

@@ -144,7 +144,8 @@ def _check_balancing(spec: "RunSpec") -> None:
             rule.init(terms, rng)
         except KeyProblem as error:
             raise KeyProblem(f"{key}.{error.key}", error.value, error.problem) from None
-        if not rule.fixed and all(stage.optimizer.needs_fixed_objective for stage in level.stages):
+        between = rule.changes_between_stages and len(level.stages) > 1
+        if not (rule.fixed or between) and all(stage.optimizer.needs_fixed_objective for stage in level.stages):
             able = [name for name in optimizers.names() if not optimizers.load(name).needs_fixed_objective]
             needed = (
                 f"changes its weights between steps, which only {' and '.join(able)} let it; none is in the level"

@@ -80,15 +80,15 @@ class Study:
         try:
             return catalogue.resolve(experiment, method, self.backends[0], numerics, self.scale, 0, point)
         except ConfigurationError as error:
-            at = self._stated_at(error.key, experiment)
+            at = self._stated_at(error.key, experiment, point)
             if at is None:
                 raise
             shown = f"{experiment} {method} cannot have it: {error.key}: {error.problem}"
             raise ConfigurationError(catalogue.source("studies", self.name), *at, shown) from None
 
-    def _stated_at(self, key: str, experiment: str) -> tuple[str, str] | None:
-        """Where the study's file changes what stands at a key of the specification of an experiment's run: the
-        place in the file, the key that is changed."""
+    def _stated_at(self, key: str, experiment: str, point: Sequence[str]) -> tuple[str, str] | None:
+        """Where the study's file makes one of the overrides of a ``point`` that change what stands at a key of the
+        specification of an experiment's run: the place in the file, the key that is changed."""
         stated = {
             f"axes.{i}.{at}": change for i, axis in enumerate(self.axes) for at, change in axis.stated.items()
         }
@@ -97,7 +97,8 @@ class Study:
         stated |= {f"set_in.{experiment}.{setting.key}": setting for setting in own}
         for place, override in stated.items():
             path = ".".join(override.keys)
-            if path.startswith(key) or key.startswith(path):
+            of_point = str(override) in point or place.endswith(".path")  # which has one place for all its values
+            if of_point and (path.startswith(key) or key.startswith(path)):
                 return place, override.key
         return None
 
