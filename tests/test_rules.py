@@ -1,0 +1,199 @@
+"""Balancing rules of the field against the vectors and properties that their papers state, in each namespace."""
+
+from collections.abc import Mapping
+from types import SimpleNamespace
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import torch
+
+from solvers import backends, balancing
+from solvers.balancing import Balancing
+from solvers.balancing.augmented_lagrangian import AugmentedLagrangian
+from solvers.balancing.base import State, StepObservation
+from solvers.balancing.conflict_free import ConflictFree
+from solvers.balancing.dual_balanced import DualBalanced
+from solvers.balancing.relobralo import Relobralo
+from solvers.balancing.uncertainty import Uncertainty
+from solvers.optimizers.adam import Adam
+from tests.conftest import state_of
+from tests.trial import assert_same, continued, trial_of
+
+backends.load("jax")  # turns float64 on, whichever tests ran before
+NAMESPACES = {
+    "numpy": (np, np.asarray),
+    "jax": (jnp, jnp.asarray),
+    "torch": (torch, lambda array: torch.from_numpy(np.array(array))),
+}
+FOLLOWING = {
+    "relobralo": Relobralo(look_back=0.5),
+    "uncertainty": Uncertainty(),
+    "dual-balanced": DualBalanced(update_every=3),
+    "conflict-free": ConflictFree(),
+    "augmented-lagrangian": AugmentedLagrangian(),
+}
+"""Rules whose weights or direction change on the way, as they are tested on a training."""
+
+
+@pytest.fixture(params=NAMESPACES)
+def namespace(request: pytest.FixtureRequest) -> tuple[Any, Any]:
+    return NAMESPACES[request.param]
+
+
+def advanced(rule: Balancing, terms: str, sequence: Any, xp: Any, convert: Any, chance: Any = None) -> State:
+    """The state after steps that saw the values of a ``sequence``, each with its row of ``chance``."""
+    state: Mapping[str, Any] = {name: convert(array) for name, array in state_of(rule, list(terms)).items()}
+    for i, values in enumerate(sequence):
+        seen = StepObservation(convert(np.array(values)), None, None, {}, {})
+        given = {name: convert(rows[i]) for name, rows in (chance or {}).items()}
+        state = rule.advance(state, seen, given, xp)
+    return {name: np.asarray(array) for name, array in state.items()}
+
+
+LOSSES = [(10.0, 1.0, 0.1), (8.0, 0.5, 0.2), (7.0, 0.6, 0.1), (5.0, 0.4, 0.05)]
+
+
+@pytest.mark.parametrize(
+    ("alpha", "rho", "steps", "expected"),
+    [
+        (0.9, 0.0, 2, [0.592775824, 0.4391391312, 1.9680850447]),
+        (0.9, 0.0, 3, [0.9272483814, 0.885815607, 1.1869360116]),
+        (0.9, 0.0, 4, [1.0381554826, 0.9446498288, 1.0171946886]),
+        (0.999, 1.0, 4, [0.5936533816, 0.4406480109, 1.9656986075]),
+    ],
+)
+def test_relobralos_published_vector(namespace, alpha, rho, steps, expected):
+    rule = Relobralo(alpha=alpha, look_back=rho, temperature=1.0)
+    chance = {"rho": np.full((steps, 1), rho)}
+    found = advanced(rule, "abc", LOSSES[:steps], *namespace, chance)
+    np.testing.assert_allclose(found["weights"], expected, rtol=1e-9)
+    assert found["weights"].sum() == pytest.approx(3, rel=1e-12)
+
+
+def test_look_back_is_drawn_as_often_as_said():
+    rho = Relobralo(look_back=0.7).chance(20000, 3, np.random.default_rng(0))["rho"]
+    assert set(np.unique(rho)) == {0.0, 1.0} and rho.mean() == pytest.approx(0.7, abs=0.02)
+
+
+def test_uncertainty_weights_come_to_rest_where_the_objective_is_that_of_logarithms():
+    """With the terms held, s descends to their logarithms, and L to half the sum of these and a constant."""
+    values, rule = np.array([3.0, 0.02]), Uncertainty()
+    state = state_of(rule, ["residual", "boundary"])
+    for _ in range(2000):
+        seen = StepObservation(values, None, None, {}, {})
+        (slope,) = rule.trained_gradients(seen, state, np)
+        state = {"log_variance": state["log_variance"] - 0.1 * slope}
+    np.testing.assert_allclose(state["log_variance"], np.log(values), atol=1e-6)
+    objective, _ = rule.combine(values, state, np)
+    assert objective == pytest.approx(0.5 * (np.log(values) + 1).sum(), rel=1e-9)
+
+
+def test_the_slope_along_an_uncertainty_is_the_objectives_derivative(namespace):
+    xp, convert = namespace
+    rule, values, s = Uncertainty(), np.array([3.0, 0.02]), np.array([0.3, -1.0])
+    seen = StepObservation(convert(values), None, None, {}, {})
+    (slope,) = rule.trained_gradients(seen, {"log_variance": convert(s)}, xp)
+    for i in range(2):
+        step = 1e-6 * np.eye(2)[i]
+        rise = [rule.combine(values, {"log_variance": s + sign * step}, np)[0] for sign in (1, -1)]
+        assert float(slope[i]) == pytest.approx((rise[0] - rise[1]) / 2e-6, rel=1e-6)
+
+
+def test_dual_balancings_published_vector():
+    """The standard deviation of the residual's gradient is 4 and 8 times that of the others."""
+    gradient = np.array([1.0, -1.0, 3.0, 0.0])
+    rule, terms = DualBalanced(statistic="std"), ["boundary", "initial", "residual"]
+    state = state_of(rule, terms)
+    found = []
+    for values in ([0.2, 0.4, 1.0], [0.1, 0.4, 1.0]):
+        gradients = np.stack([gradient / 4, gradient / 8, gradient])
+        seen = SimpleNamespace(terms=terms, values=np.array(values), gradients=gradients)
+        state, _ = rule.update(state, seen)
+        found.append(state["weights"])
+    np.testing.assert_allclose(found, [[6, 6, 1], [5.4, 6.6, 1]], rtol=1e-12)
+
+
+@pytest.mark.parametrize(("statistic", "expected"), [("mean", 1.0), ("std", 2.0), ("kurt", 2.0)])
+def test_the_statistics_of_dual_balancing(statistic, expected):
+    """Of a residual whose gradient is twice the other's: 3 / mean |g| of both, 2, and 2 with equal kurtoses."""
+    gradient = np.array([1.5, -1.5, 1.5, 0.0])
+    terms = ["boundary", "residual"]
+    seen = SimpleNamespace(terms=terms, values=np.ones(2), gradients=np.stack([gradient, 2 * gradient]))
+    state, _ = DualBalanced(statistic=statistic).update(state_of(DualBalanced(), terms), seen)
+    budget = 3 / np.abs(gradient).mean() if statistic == "mean" else expected
+    np.testing.assert_allclose(state["weights"], [budget, 1])
+
+
+@pytest.mark.parametrize(
+    ("gradients", "expected"),
+    [
+        ([[1, 2, 0], [-3, 1, 1]], [-1.269679945, 3.3203396287, 0.8370999312]),
+        (
+            [[1, 2, 0, 1], [-3, 1, 1, 0], [0, -0.5, 2, 1]],
+            [-1.186189066, 2.8666342018, 2.7708733709, 2.2446719907],
+        ),
+    ],
+)
+def test_the_conflict_free_directions_published_vectors(namespace, gradients, expected):
+    xp, convert = namespace
+    given = np.array(gradients, float)
+    direction = np.asarray(ConflictFree().direction(convert(given), None, {}, {}, xp))
+    np.testing.assert_allclose(direction, expected, rtol=1e-9)
+    cosines = given @ direction / np.linalg.norm(given, axis=1) / np.linalg.norm(direction)
+    np.testing.assert_allclose(cosines, cosines[0], rtol=1e-9)
+    assert cosines[0] > 0
+
+
+def test_the_augmented_lagrangians_published_vector(namespace):
+    sequence = [(1.0, 0.1, 0.01), (0.9, 0.08, 0.02), (0.95, 0.09, 0.02)]
+    rule, (xp, convert) = AugmentedLagrangian(), namespace
+    state: Mapping[str, Any] = state_of(rule, ["residual", "boundary", "initial"])
+    state = {name: convert(array) for name, array in state.items()}
+    for values in sequence:
+        state = rule.advance(state, StepObservation(convert(np.array(values)), None, None, {}, {}), {}, xp)
+    np.testing.assert_allclose(state["multiplier"][1:], [1.09, 1.02], rtol=1e-12)
+    np.testing.assert_allclose(state["penalty"][1:], [64.2333494013, 334.4481605332], rtol=1e-9)
+    np.testing.assert_allclose(state["square"][1:], [2.4237e-4, 8.9401e-6], rtol=1e-4)
+    np.testing.assert_allclose(state["last"], 1.06425, rtol=1e-12)
+
+
+@pytest.mark.parametrize("name", FOLLOWING)
+def test_it_changes_on_the_way_and_a_kill_changes_nothing(name, backend_name):
+    """Its state after ten steps is not that of the start, or its direction not the gradient's."""
+    rule = FOLLOWING[name]
+    make = lambda kept: trial_of(backend_name, rule=rule, every=4, kept=kept)  # noqa: E731
+    for whole, again in continued(make, lambda made: made.train(Adam(10)), counts=(2,)):
+        assert_same(whole, again)
+        start = whole.start
+        changed = any((start[key] != array).any() for key, array in whole.balancing.items())
+        assert changed or rule.own_direction
+
+
+@pytest.mark.parametrize("name", FOLLOWING)
+def test_backends_agree(name):
+    ends = []
+    for backend in backends.names():
+        made = trial_of(backend, rule=FOLLOWING[name])
+        made.train(Adam(10))
+        ends.append(made.objectives)
+    np.testing.assert_allclose(ends[0], ends[1], rtol=1e-8)
+
+
+@pytest.mark.parametrize(
+    ("name", "bad"),
+    [
+        ("relobralo", {"alpha": 1.5}),
+        ("relobralo", {"look_back": -0.1}),
+        ("relobralo", {"temperature": 0.0}),
+        ("dual-balanced", {"update_every": 0}),
+        ("augmented-lagrangian", {"penalty": 0.0}),
+        ("augmented-lagrangian", {"decay": 1.0}),
+        ("augmented-lagrangian", {"progress": 0.0}),
+    ],
+)
+def test_impossible_settings_are_refused(name, bad):
+    (key,) = bad
+    with pytest.raises(ValueError, match=key):
+        balancing.load(name)(**bad)
