@@ -13,6 +13,7 @@ from solvers import backends, balancing
 from solvers.balancing import Balancing
 from solvers.balancing.augmented_lagrangian import AugmentedLagrangian
 from solvers.balancing.base import State, StepObservation
+from solvers.balancing.brdr import Brdr
 from solvers.balancing.conflict_free import ConflictFree
 from solvers.balancing.dual_balanced import DualBalanced
 from solvers.balancing.relobralo import Relobralo
@@ -33,6 +34,7 @@ FOLLOWING = {
     "dual-balanced": DualBalanced(update_every=3),
     "conflict-free": ConflictFree(),
     "augmented-lagrangian": AugmentedLagrangian(),
+    "brdr": Brdr(("residual", "boundary"), decay=0.9, rate=0.9),
 }
 """Rules whose weights or direction change on the way, as they are tested on a training."""
 
@@ -159,6 +161,22 @@ def test_the_augmented_lagrangians_published_vector(namespace):
     np.testing.assert_allclose(state["last"], 1.06425, rtol=1e-12)
 
 
+def test_the_published_vector_of_decay_rates(namespace):
+    """Of two terms, after two steps; the weights of all points are one in the mean, whatever a term's unit is."""
+    sequence = [([1.0, 2.0], [0.5]), ([0.5, 2.0], [0.1])]
+    rule, (xp, convert) = Brdr(("residual", "boundary")), namespace
+    for unit in (1.0, 1e3):
+        state: Mapping[str, Any] = rule.init({"boundary": 1, "residual": 2}, np.random.default_rng(0))
+        state = {name: convert(array) for name, array in state.items()}
+        for residual, boundary in sequence:
+            residuals = {"residual": convert(unit * np.array(residual)), "boundary": convert(np.array(boundary))}
+            state = rule.advance(state, StepObservation(None, None, None, residuals, {}), {}, xp)
+        weights = [np.asarray(state[f"multiplier.{term}"]) ** 2 for term in rule.terms]
+        np.testing.assert_allclose(weights[0], [0.9997353609, 1.0011434537], rtol=1e-9)
+        np.testing.assert_allclose(weights[1], 0.9991211854, rtol=1e-9)
+        assert np.concatenate(weights).mean() == pytest.approx(1, rel=1e-9)
+
+
 @pytest.mark.parametrize("name", FOLLOWING)
 def test_it_changes_on_the_way_and_a_kill_changes_nothing(name, backend_name):
     """Its state after ten steps is not that of the start, or its direction not the gradient's."""
@@ -188,6 +206,9 @@ def test_backends_agree(name):
         ("relobralo", {"look_back": -0.1}),
         ("relobralo", {"temperature": 0.0}),
         ("dual-balanced", {"update_every": 0}),
+        ("brdr", {"decay": 1.0}),
+        ("brdr", {"rate": 0.0}),
+        ("brdr", {"terms": ()}),
         ("augmented-lagrangian", {"penalty": 0.0}),
         ("augmented-lagrangian", {"decay": 1.0}),
         ("augmented-lagrangian", {"progress": 0.0}),
