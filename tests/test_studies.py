@@ -262,6 +262,11 @@ AXIS = {"path": "network.width", "values": [5, 6]}
             ["axes.0.variants.bad.network.with", "unknown key", "width"],
         ),
         (
+            {"axes": [{"name": "t", "variants": {"bad": {"balancing": {"name": "power", "exponents": 3}}}}]},
+            ["axes.0.variants.bad.balancing", "levels.0.balancing.exponents: must be a mapping"],
+        ),
+        ({"set": {"optimizers.adam.iterations": "x"}}, ["set.optimizers.adam.iterations", "integer"]),
+        (
             {"axes": [{"name": "t", "variants": {"good": {"trial": "identity"}, "bad": {"trial": "hard"}}}]},
             ["axes.0.variants.bad.trial", "hard-constraint"],
         ),

@@ -25,6 +25,8 @@ __all__ = ["KEYS", "Study", "read_config", "study_of"]
 CHOSEN = ("seeds", "backends", "numerics", "experiments", "methods")
 """What a configuration may choose otherwise than the study does."""
 KEYS = ("study", "scale", *CHOSEN, "runs", "gpu")
+OF_EVERY_LEVEL = ("balancing", "stages", "optimizers")
+"""First parts of keys that change all levels, or all stages of a name: a mistake has the key of one of these."""
 RUNS = ("fresh", "archive", "both")
 
 
@@ -95,10 +97,12 @@ class Study:
         stated |= {f"set.{setting.key}": setting for setting in self.settings}
         own = self.settings_in.get(experiment, ())
         stated |= {f"set_in.{experiment}.{setting.key}": setting for setting in own}
-        for place, override in stated.items():
+        # An axis of values has one place for all of them.
+        of_point = [each for each in stated.items() if str(each[1]) in point or each[0].endswith(".path")]
+        for place, override in of_point:
             path = ".".join(override.keys)
-            of_point = str(override) in point or place.endswith(".path")  # which has one place for all its values
-            if of_point and (path.startswith(key) or key.startswith(path)):
+            of_every_level = override.keys[0] in OF_EVERY_LEVEL and set(override.keys) & set(key.split("."))
+            if path.startswith(key) or key.startswith(path) or of_every_level:
                 return place, override.key
         return None
 
