@@ -23,6 +23,7 @@ from workflow.analysis.summary import read_summary, summarise
 from workflow.analysis.writing import write_table
 from workflow.page import Inputs, write_page
 from workflow.page.claims import times, told_in
+from workflow.page.columns import in_order
 from workflow.page.equations import formulas
 from workflow.page.glossary import glossary
 from workflow.page.tables import from_frame
@@ -228,6 +229,16 @@ def test_no_table_shows_more_than_eight_columns_at_once(page, inputs):
     seen = Heads(page).seen
     assert len(seen) > len(inputs.tables) // 2 and min(seen) >= 2 and max(seen) <= 8
     assert any(len(pd.read_csv(path).columns) > 20 for path in inputs.tables)
+
+
+def test_points_of_a_study_show_their_error_behind_the_axes():
+    """What a narrow window shows is the rule and its median, not how many seeds it had."""
+    behind = ["seeds", "failures", "error, lower quartile", "error, median", "error, upper quartile", "iterations"]
+    frame = pd.DataFrame([["heat-0.3", "pinn", "jax", "sum", "3", "0", "0.1", "0.2", "0.3", "5"]])
+    frame.columns = ["experiment", "method", "backend", "rule", *behind]
+    columns, seen = in_order(frame, "points")
+    assert columns[:seen][:4] == ["experiment", "method", "rule", "error, median"]
+    assert sorted(columns) == sorted(frame.columns) and seen == 8
 
 
 def test_a_narrow_window_shows_experiment_and_backend_below_the_method():

@@ -56,6 +56,12 @@ FIRST = {
 }
 """By table the columns that are seen first, in their order, of which those that say nothing are passed over."""
 
+BEHIND_AXES = {
+    "points": ("error, median", "error, lower quartile", "error, upper quartile", "seeds", "failures"),
+}
+"""By table of a study, whose axes come first, the columns that are seen first behind these: what was found before
+how often, for a narrow window."""
+
 NAMES = {
     "verdicts": {"authors": "authors' error", "median": "our median"},
     "comparison": {"authors' relative L2": "authors' error", "relative L2, median": "our median"},
@@ -72,7 +78,10 @@ def in_order(frame: pd.DataFrame, name: str) -> tuple[list[str], int]:
     columns = list(frame.columns)
     if len(columns) <= MOST:
         return columns, len(columns)
-    first = [column for column in FIRST.get(name, columns) if column in columns and _tells(frame, column)][:MOST]
+    wanted = FIRST.get(name, columns)
+    if behind := [column for column in BEHIND_AXES.get(name, ()) if column in columns]:
+        wanted = [*columns[: min(map(columns.index, behind))], *behind]
+    first = [column for column in wanted if column in columns and _tells(frame, column)][:MOST]
     return [*first, *(column for column in columns if column not in first)], len(first)
 
 
