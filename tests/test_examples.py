@@ -62,8 +62,10 @@ def call(tree: Path, *command: str) -> str:
 
 
 def test_every_example_has_its_rows_in_the_table(tree: Path):
-    call(tree, "snakemake", "--cores", "2", "--config", "scale=smoke", "experiments=burgers")
-    table = pd.read_csv(tree / "reports/paper/smoke+experiments=burgers/tables/comparison.csv")
+    """Its figures and its page would be those of any experiment (test_pipeline)."""
+    path = "reports/paper/smoke+experiments=burgers/tables/comparison.csv"
+    call(tree, "snakemake", "--cores", "2", path, "--config", "scale=smoke", "experiments=burgers")
+    table = pd.read_csv(tree / path)
     rows = set(table[["experiment", "method", "backend"]].itertuples(index=False, name=None))
     methods = {*CATALOGUE.experiment("burgers").methods, *ADDED}
     assert rows == {("burgers", method, backend) for method in methods for backend in BACKENDS}
