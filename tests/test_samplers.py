@@ -5,7 +5,15 @@ import warnings
 import numpy as np
 import pytest
 
-from solvers.configuration.assembly import build_backend, collocation_points, initial_parameters, point_sets
+from solvers.configuration.assembly import (
+    build_backend,
+    build_model,
+    collocation_points,
+    initial_parameters,
+    minibatches,
+    point_sets,
+)
+from solvers.configuration.catalogue import ConfigurationError
 from solvers.configuration.spec import RunSpec
 from solvers.points import groupings, samplers
 from solvers.points.groupings.tree import grow
@@ -221,6 +229,18 @@ def test_quantiles_are_equally_many_points_by_their_residual():
     assert [len(own) for own in split.values()] == [34, 33, 33]
     low, middle, high = (own[:, 1] for own in split.values())
     assert low.max() < middle.min() and middle.max() < high.min()
+
+
+@pytest.mark.parametrize("grouping", ["{name: quantiles}", "{name: tree, divided: true}"])
+def test_groups_of_other_sizes_from_step_to_step_are_refused(grouping):
+    """Whereas boxes that all points of a step are in are as good with fresh points as without."""
+    powers = "balancing={name: power, exponents: {residual: 3}}"
+    with pytest.raises(ConfigurationError, match=r"grouping.*cannot split the fresh points"):
+        smoke_spec(("poisson-2-50", "mmpinn-mff"), "jax", overrides=[f"grouping={grouping}", powers])
+    spec = smoke_spec(("poisson-2-50", "mmpinn-mff"), "jax", overrides=["grouping={name: tree, count: 2}", powers])
+    problem = spec.build_problem()
+    drawn = minibatches(spec, problem, build_model(spec, problem)).draw(3)
+    assert [term[0]["points"].shape for term in drawn[-2:]] == [(3, 64, 1)] * 2
 
 
 @pytest.mark.parametrize("name", groupings.names())

@@ -10,6 +10,7 @@ from solvers import optimizers
 from solvers.model.networks.base import parameter_count
 from solvers.model.trial import trial_for
 from solvers.plugins import KeyProblem
+from solvers.points import samplers
 from solvers.points.grids import uniform_grid
 
 if TYPE_CHECKING:
@@ -83,6 +84,10 @@ def _check_grouping(spec: "RunSpec", problem: Problem) -> None:
             grouping.check(problem)
         except KeyProblem as error:
             raise KeyProblem(f"grouping.{error.key}", error.value, error.problem) from None
+        sampler = spec.points[problem.residual.term]["strategy"]
+        if samplers.load(sampler).each_step and not grouping.takes_minibatches:
+            having = f"cannot split the fresh points of every step that {sampler} draws"
+            raise KeyProblem("grouping", spec.grouping, f"{having}; boxes and tree can, unless divided")
 
 
 def _check_network(spec: "RunSpec", problem: Problem) -> None:

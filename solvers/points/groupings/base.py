@@ -23,6 +23,12 @@ class Grouping(ABC):
     def groups(self) -> tuple[str, ...]:
         """Names of the groups, in the order of their terms; known before any point is drawn."""
 
+    @property
+    def takes_minibatches(self) -> bool:
+        """Whether :meth:`split` may be given the draws of several steps one after the other: it must then keep
+        their order, and give every group as many points of each step."""
+        return False
+
     def check(self, problem: Problem) -> None:  # noqa: B027, nothing to check by default
         """Raise :class:`solvers.plugins.KeyProblem` if a setting does not fit the problem."""
 

@@ -36,6 +36,11 @@ class Boxes(Grouping):
         """The names of the boxes."""
         return tuple(self.boxes)
 
+    @property
+    def takes_minibatches(self) -> bool:
+        """Unless ``divided``: every point of a step is then in every box."""
+        return not self.divided
+
     def check(self, problem: Problem) -> None:
         """Each box must bound a coordinate, lie in the domain, and not within another."""
         whole: dict[str, list[Sequence[float]]] = {}

@@ -47,6 +47,11 @@ class Tree(Grouping):
         """g1, g2, ..."""
         return tuple(f"g{i + 1}" for i in range(self.count))
 
+    @property
+    def takes_minibatches(self) -> bool:
+        """Unless ``divided``: every point of a step is then in every box."""
+        return not self.divided
+
     def check(self, problem: Problem) -> None:
         """The grid of cells must have as many boxes, and there is one for up to three coordinates."""
         if problem.dimension not in CELLS:
