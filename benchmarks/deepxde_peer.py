@@ -15,22 +15,32 @@ import numpy as np
 
 from benchmarks.shapes import Shape
 
-__all__ = ["loss_and_gradient"]
+__all__ = ["deepxde_model", "loss_and_gradient"]
 
 Result = tuple[float, np.ndarray]
 
 
 def loss_and_gradient(shape: Shape, dtype: str) -> Callable[[], Result]:
     """The loss is the plain sum of the terms, the gradient that by the flat parameter vector."""
+    model, net = deepxde_model(shape, dtype, shape.theta(dtype))
+    x, y, aux = model.data.train_next_batch()
+    if os.environ["DDE_BACKEND"] == "pytorch":
+        return _torch_call(model, net, x, y, aux)
+    return _jax_call(shape, dtype, model, x, y)
+
+
+def deepxde_model(shape: Shape, dtype: str, theta: np.ndarray) -> tuple[Any, Any]:
+    """DeepXDE's model, compiled with Adam at 1e-3, and its network, which starts at ``theta`` in torch."""
     backend = os.environ["DDE_BACKEND"]
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
         import deepxde as dde
-    dde.config.set_default_float(dtype)
+
+        dde.config.set_default_float(dtype)
     *conditions, residual = shape.collocation
     first = sum(len(group.points) for group in conditions)
     target = residual.equation.target(residual.points)
     forcing = np.concatenate([np.zeros(first), target])[:, None].astype(dtype)
-    net = _torch_net(shape, dtype) if backend == "pytorch" else _jax_net(shape)
+    net = _torch_net(shape, theta) if backend == "pytorch" else _jax_net(shape)
     if backend == "pytorch":
         import torch
 
@@ -58,11 +68,10 @@ def loss_and_gradient(shape: Shape, dtype: str) -> Callable[[], Result]:
     with contextlib.redirect_stdout(io.StringIO()):
         model = dde.Model(data, net)
         model.compile("adam", lr=1e-3)
-    x, y, aux = data.train_next_batch()
-    return _torch_call(model, net, x, y, aux) if backend == "pytorch" else _jax_call(shape, dtype, model, x, y)
+    return model, net
 
 
-def _torch_net(shape: Shape, dtype: str) -> Any:
+def _torch_net(shape: Shape, theta: np.ndarray) -> Any:
     import deepxde as dde
     import torch
 
@@ -70,12 +79,13 @@ def _torch_net(shape: Shape, dtype: str) -> Any:
     from solvers.model.networks.base import unflatten
 
     ops = OPS.plain
-    given = {n: torch.tensor(a, dtype=getattr(torch, dtype)) for n, a in shape.model.constants(()).items()}
+    start = torch.tensor(theta)
+    given = {n: torch.tensor(a, dtype=start.dtype) for n, a in shape.model.constants(()).items()}
 
     class Net(dde.nn.NN):
         def __init__(self) -> None:
             super().__init__()
-            arrays = unflatten(torch.tensor(shape.theta(dtype)), shape.model.shapes)
+            arrays = unflatten(start, shape.model.shapes)
             self.names = list(arrays)
             self.own = torch.nn.ParameterList([torch.nn.Parameter(array.clone()) for array in arrays.values()])
 

@@ -3,11 +3,13 @@
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from benchmarks import naive, report
+from benchmarks import naive, report, time_to_error
 from benchmarks.shapes import SHAPES, Shape, alternate, floor_seconds, operations
 from benchmarks.test_evaluation import check, evaluation
+from solvers.configuration.catalogue import Catalogue
 
 FEW = ("points.residual.count=40", "network.width=10")
 
@@ -90,3 +92,26 @@ def test_the_report_has_every_table(tmp_path):
     page = (tmp_path / "speed.md").read_text()
     assert "0123456789 with uncommitted changes, 2026-01-02" in page
     assert page.count("## ") == 6 and "5.00 [4.00, 6.00]" in page
+
+
+def test_seconds_to_an_error_are_those_of_the_first_row_at_or_below_it():
+    history = pd.DataFrame({"seconds": [1.0, 2.0, 3.0], "rel_l2": [0.1, 1e-3, 1e-4]})
+    assert time_to_error.first_below(history, 1e-3) == 2.0
+    assert np.isnan(time_to_error.first_below(history, 1e-5))
+    shown = time_to_error.markdown(
+        pd.DataFrame({"seconds to 0.001": [2.4, np.nan], "smallest error": [1e-4, 0.2]})
+    )
+    assert "| 2 " in shown and "| - " in shown and "1.0e-04" in shown
+
+
+@pytest.mark.parametrize("experiment", time_to_error.SAME)
+def test_times_to_errors_are_of_methods_that_there_are(experiment):
+    """The method that DeepXDE has is the plain sum over Adam and L-BFGS; the paper's best is among ours."""
+    methods = Catalogue().experiment(experiment).methods
+    assert {*time_to_error.OURS[experiment]} <= {*methods}
+    spec = Shape(experiment, time_to_error.SAME[experiment]).spec("float64")
+    assert spec.levels[0].balancing["name"] == "sum"
+    assert [stage["optimizer"] for stage in spec.levels[0].stages] == ["adam", "lbfgs"]
+    known = {name: m.authors.rel_l2 for name, m in methods.items() if m.authors and m.authors.rel_l2}
+    assert min(known, key=known.get) in time_to_error.OURS[experiment]
+    assert time_to_error.paper_best(experiment) == min(known.values())
