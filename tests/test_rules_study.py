@@ -216,4 +216,4 @@ def test_the_rules_of_the_study_have_equal_evaluations():
         for spec in Sweep.from_command_line(CATALOGUE, ["study=convergence"]).specs
         for i, level in enumerate(spec.levels)
     }
-    assert {(evaluations, i) for _, evaluations, i in budgets} == {(600, 0), (300, 1), (300, 2)}
+    assert {(evaluations, i) for _, evaluations, i in budgets} == {(700, 0), (400, 1), (400, 2)}
