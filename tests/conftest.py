@@ -26,7 +26,7 @@ import numpy as np
 import pytest
 
 import problems
-from problems.base import Problem
+from problems.base import Equation, Problem
 from solvers import backends
 from solvers.backends import Backend
 from solvers.balancing import Balancing
@@ -277,6 +277,24 @@ def build(spec: RunSpec) -> tuple[Problem, Backend, np.ndarray]:
         _BUILT[key] = problem, build_backend(spec, problem), theta.astype(spec.dtype)
     problem, backend, theta = _BUILT[key]
     return problem, backend, theta.copy()
+
+
+def mismatch_of(
+    equation: Equation, derivatives: Callable[[np.ndarray, str], np.ndarray], points: np.ndarray
+) -> np.ndarray:
+    """What a solution leaves of an equation (N,) at ``points`` (N, d), by the definition, from its
+    ``derivatives(points, name)``."""
+
+    def applied(points: np.ndarray) -> np.ndarray:
+        given = {name: derivatives(points, name) for name in equation.derivatives}
+        return equation.apply(given, list(points.T))
+
+    if equation.opposite is None:
+        return applied(points) - equation.target(points)
+    across = points.copy()
+    for name, value in equation.opposite.items():
+        across[:, equation.problem.coordinates.index(name)] = value
+    return applied(points) - applied(across)
 
 
 def state_of(rule: Balancing, terms: Iterable[str]) -> State:
