@@ -159,6 +159,7 @@ def _kind(equation: Equation) -> tuple[Callable[..., Any], bool]:
 
 def _constraint(collocation: Sequence[CollocationPoints], fuse: bool) -> Constraint:
     equation = collocation[0].equation
+    periodic = equation.opposite is not None
     linear = equation.linear if fuse else None
     layout = layout_for(equation.problem.coordinates, equation.derivatives, linear)
     return Constraint(
@@ -169,9 +170,7 @@ def _constraint(collocation: Sequence[CollocationPoints], fuse: bool) -> Constra
         target=np.concatenate([group.equation.target(group.points) for group in collocation]),
         weight=np.concatenate([np.full(len(group.points), 1.0 / len(group.points)) for group in collocation]),
         sizes=tuple(len(group.points) for group in collocation),
-        across=None
-        if equation.opposite is None
-        else np.concatenate([g.equation.across(g.points) for g in collocation]),
+        across=np.concatenate([g.equation.across(g.points) for g in collocation]) if periodic else None,
     )
 
 
