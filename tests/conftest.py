@@ -39,9 +39,23 @@ ROOT = Path(__file__).resolve().parent.parent
 CATALOGUE = Catalogue()
 BACKENDS = backends.names()
 SHARED_ON = ("heat-0.3", "poisson-2-50", "klein-gordon-5")
+
+
+def _of_one_problem(names: Iterable[str]) -> list[str]:
+    """All but the experiments of a group whose problem another one has already."""
+    tested: list[str] = []
+    seen: set[str] = set()
+    for name in sorted(names, key=lambda name: CATALOGUE.experiment(name).group is not None):
+        entry = CATALOGUE.experiment(name)
+        if entry.group is None or entry.problem["name"] not in seen:
+            tested.append(name)
+        seen.add(entry.problem["name"])
+    return sorted(tested)
+
+
 METHODS = [  # those that experiments share: on one of each kind, not on all
     (experiment, method)
-    for experiment in CATALOGUE.names("experiments")
+    for experiment in _of_one_problem(CATALOGUE.names("experiments"))
     for method in CATALOGUE.experiment(experiment).methods
     if experiment in SHARED_ON or method not in CATALOGUE.names("methods")
 ]

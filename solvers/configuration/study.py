@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, product
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from solvers import backends
@@ -193,13 +194,18 @@ def _choices(
 ) -> dict[str, Any]:
     """Seeds and names, of the configuration where it says something, else of the study."""
 
-    def values(key: str, allowed: Sequence[str], every: Sequence[str] = ()) -> tuple[str, ...]:
+    def values(
+        key: str,
+        allowed: Sequence[str],
+        every: Sequence[str] = (),
+        groups: Mapping[str, Sequence[str]] = MappingProxyType({}),
+    ) -> tuple[str, ...]:
         where = SOURCE if key in given else source
-        return tuple(names_of(where, key, given.get(key, getattr(entry, key)), allowed, every))
+        return tuple(names_of(where, key, given.get(key, getattr(entry, key)), allowed, every, groups))
 
     names = catalogue.names("experiments")
     paper = [name for name in names if catalogue.experiment(name).in_paper]
-    experiments = values("experiments", names, paper)
+    experiments = values("experiments", names, paper, catalogue.groups)
     of_these = dict.fromkeys(m for name in experiments for m in catalogue.experiment(name).methods)
     of_paper = dict.fromkeys(
         method
