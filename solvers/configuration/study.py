@@ -38,7 +38,7 @@ class Study:
     ``settings`` change all runs, ``settings_in`` those of an experiment, ``axes`` span the points. ``narrowed``
     are the choices that differ from the file's, as ``key=value``. ``runs`` is ``fresh``, ``archive`` or ``both``:
     see :mod:`solvers.runs.sources`. ``seeds`` is ``None`` for all that the archive has. ``gpus``: how many a run
-    takes.
+    takes. ``published``: the experiments for whose problems others publish errors.
     """
 
     name: str
@@ -55,6 +55,7 @@ class Study:
     narrowed: tuple[str, ...] = ()
     runs: str = "fresh"
     gpus: int = 0
+    published: tuple[str, ...] = ()
 
     def points(self, experiment: str) -> list[tuple[str, ...]]:
         """The overrides of every point of an experiment, settings among them; one point without axes."""
@@ -159,6 +160,7 @@ def study_of(
         narrowed=tuple(f"{key}={_short(chosen[key])}" for key in CHOSEN if chosen[key] != plain[key]),
         runs=runs,
         gpus=gpus(given.get("gpu", 0)),
+        published=tuple(name for name in chosen["experiments"] if catalogue.experiment(name).published),
         **chosen,
     )
 
