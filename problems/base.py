@@ -44,16 +44,30 @@ class Condition:
     ``term`` names the loss term it counts towards (``initial``, ``boundary``); ``where`` fixes coordinates,
     e.g. ``{"t": 0}``; ``operator`` has the signature of :meth:`Problem.operator`. ``data(p, *coordinates)``, a
     SymPy expression, is stated for a :class:`ReferenceProblem` if not zero; an :class:`ExactProblem` derives it.
+
+    With an ``opposite`` face, e.g. ``{"x": 1}`` of ``{"x": -1}``, the condition is periodic: operator(u) is the
+    same at a point of the face and at the point that the opposite one has in its place. It has no data.
     """
 
     term: str
     where: Mapping[str, float]
     operator: Callable[..., Any] = _value
     data: Callable[..., sympy.Expr] | None = None
+    opposite: Mapping[str, float] | None = None
+
+    def __post_init__(self) -> None:
+        if self.opposite is None:
+            return
+        if not self.opposite or not set(self.opposite) <= set(self.where):
+            fixed = f"where = {dict(self.where)}"
+            raise ValueError(f"condition {self.term}: opposite must fix coordinates that {fixed} fixes")
+        if self.data is not None:
+            raise ValueError(f"condition {self.term}: a periodic condition has no data")
 
 
 class Equation:
-    """``operator(u) = target`` on a face of the domain, or inside it when ``where`` is empty.
+    """``operator(u) = target`` on a face of the domain, or inside it when ``where`` is empty; if it has an
+    ``opposite`` face, operator(u) there less that on the opposite one is the target, which is zero.
 
     The residual of the PDE and every condition are equations; both backends know nothing else of the physics.
     """
@@ -62,6 +76,14 @@ class Equation:
         self.problem = problem
         self.term, self.where = condition.term, dict(condition.where)
         self.operator, self.data = condition.operator, condition.data
+        self.opposite = None if condition.opposite is None else dict(condition.opposite)
+
+    def across(self, points: np.ndarray) -> np.ndarray:
+        """The points (N, d) of the opposite face in the place of ``points`` (N, d) of a periodic condition's."""
+        moved = np.array(points, dtype=float)
+        for name, value in (self.opposite or {}).items():
+            moved[:, self.problem.coordinates.index(name)] = value
+        return moved
 
     def symbolic(self, u: Derivatives) -> sympy.Expr:
         """The operator on symbols or expressions."""
@@ -85,8 +107,8 @@ class Equation:
 
     @cached_property
     def target_expression(self) -> sympy.Expr:
-        """Forcing, boundary or initial data."""
-        return self.problem.right_hand_side(self)
+        """Forcing, boundary or initial data; zero for a periodic condition."""
+        return sympy.Integer(0) if self.opposite else self.problem.right_hand_side(self)
 
     def target(self, points: np.ndarray) -> np.ndarray:
         """Target at ``points`` (N, d): float64 (N,)."""

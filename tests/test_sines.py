@@ -2,9 +2,12 @@
 
 import dataclasses
 import json
+from collections.abc import Callable
 
 import numpy as np
 import pytest
+import sympy
+from scipy.integrate import quad
 
 import problems
 from solvers import backends
@@ -16,7 +19,7 @@ from solvers.model.jets import FUSED, layout_for, numpy_ops
 from solvers.model.networks.base import flatten, places, unflatten
 from solvers.model.networks.sines import OfForcing, Sines
 from solvers.model.terms import INPUTS, Model
-from solvers.model.wave_numbers import forcing_wave_numbers
+from solvers.model.wave_numbers import forcing_wave_numbers, initial_wave_numbers, wave_numbers
 from solvers.plugins import KeyProblem
 from tests.conftest import CATALOGUE
 from tests.test_jets import FRAMEWORKS, all_derivatives, output_jet
@@ -206,13 +209,76 @@ def test_impossible_settings_are_named(network, key, words):
     assert words in str(caught.value)
 
 
-def test_a_forcing_of_zero_has_no_wave_numbers():
-    problem = problems.load("burgers")
+class Harmonic(type(problems.load("helmholtz"))):
+    """Laplace's equation: neither forcing nor initial values."""
+
+    parameters = {}
+
+    @staticmethod
+    def exact(p, x, y):
+        return sympy.sin(sympy.pi * x) * sympy.sinh(sympy.pi * y)
+
+    @staticmethod
+    def operator(p, u, *coordinates):
+        return u.xx + u.yy
+
+
+def test_without_forcing_and_initial_values_there_are_no_wave_numbers():
     network = Sines(6, 2, frequencies=OfForcing(0.5))
-    with pytest.raises(KeyProblem, match=r"is zero.*list with a number for each of \['x', 't'\]") as caught:
-        network.adapted(problem, np.ones(2))
+    with pytest.raises(KeyProblem, match=r"is zero.*list with a number for each of \['x', 'y'\]") as caught:
+        network.adapted(Harmonic(), np.ones(2))
     assert caught.value.key == "frequencies.forcing"
-    assert dataclasses.replace(network, frequencies=[1.0, 2.0]).adapted(problem, np.ones(2)).frequencies == [1, 2]
+    stated = dataclasses.replace(network, frequencies=[1.0, 2.0])
+    assert stated.adapted(Harmonic(), np.ones(2)).frequencies == [1, 2]
+
+
+def rms(function: Callable[[float], float]) -> float:
+    """Over [0, 1]."""
+    return quad(lambda x: function(x) ** 2, 0, 1)[0] ** 0.5
+
+
+def allen_cahns() -> list[float]:
+    """By hand, of g = x^2 cos(pi x), which is even: u_t = -5 (g^3 - g) but for diffusion, which is a 5000th."""
+
+    def g(x: float) -> float:
+        return x**2 * np.cos(np.pi * x)
+
+    def slope(x: float) -> float:
+        return 2 * x * np.cos(np.pi * x) - np.pi * x**2 * np.sin(np.pi * x)
+
+    return [rms(slope) / rms(g), rms(lambda x: 5 * (g(x) ** 3 - g(x))) / rms(g)]
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "expected"),
+    [
+        ("convection", {"beta": 30}, [1, 30]),  # u_t = -beta u_x
+        ("wave", {}, [2 * np.pi, np.pi * (16 * (1 + 64) / 1.25) ** 0.25]),  # u_tt = 4 u_xx
+        ("allen-cahn", {}, allen_cahns()),
+        ("burgers", {}, [np.pi, np.pi / 2]),  # u_t = -u u_x = pi sin(2 pi x) / 2 but for diffusion
+    ],
+)
+def test_without_forcing_the_initial_values_and_the_equation_give_the_wave_numbers(name, values, expected):
+    problem = problems.load(name, **values)
+    np.testing.assert_allclose(wave_numbers(problem), expected, rtol=2e-3)
+    network = Sines(6, 2, frequencies=OfForcing(0.5)).adapted(problem, np.array([1.0, 2.0]))
+    np.testing.assert_allclose(network.frequencies, 0.5 * wave_numbers(problem) / [1, 2])
+
+
+def test_a_velocity_that_the_equation_asks_for_must_be_given():
+    class Damped(type(problems.load("wave"))):
+        conditions = (problems.load("wave").conditions[0],)
+
+        @staticmethod
+        def exact(p, x, t):
+            return sympy.exp(-t) * sympy.sin(x)
+
+        @staticmethod
+        def operator(p, u, *coordinates):
+            return u.tt + u.t
+
+    with pytest.raises(ValueError, match="u_t at the start is not given"):
+        initial_wave_numbers(Damped())
 
 
 def test_no_coordinate_is_lost_on_which_the_forcing_hardly_depends():

@@ -14,7 +14,7 @@ from solvers.model.networks.mff import FourierMap
 from solvers.model.terms import INPUTS, CollocationPoints, Model, build_terms, chunked, constraint_arrays
 from solvers.points import samplers
 from solvers.points.sampling import sample
-from tests.conftest import BACKENDS, CATALOGUE, build, smoke_spec
+from tests.conftest import BACKENDS, CATALOGUE, build, mismatch_of, smoke_spec
 
 STEP = np.longdouble(1e-4)
 STENCIL = {-3: -1, -2: 9, -1: -45, 1: 45, 2: -9, 3: 1}
@@ -49,12 +49,11 @@ def reference_term(
 
     def mean_square(equation: Equation, where: np.ndarray) -> float:
         long = where.astype(np.longdouble)
-        derivatives = {
-            key: difference_quotient(lambda p: network_value(model, theta, p), long, key, problem.coordinates)
-            for key in equation.derivatives
-        }
-        mismatch = equation.apply(derivatives, list(long.T)) - equation.target(where)
-        return float((mismatch**2).mean())
+
+        def derivatives(points: np.ndarray, name: str) -> np.ndarray:
+            return difference_quotient(lambda p: network_value(model, theta, p), points, name, problem.coordinates)
+
+        return float((mismatch_of(equation, derivatives, long) ** 2).mean())
 
     return sum(mean_square(group.equation, group.points) for group in collocation)
 

@@ -1,6 +1,7 @@
 """``list``: what there is to run."""
 
 import argparse
+from collections.abc import Iterator
 
 from rich.table import Table
 
@@ -8,7 +9,7 @@ import problems
 from solvers import backends, balancing, optimizers
 from solvers.cli.catalogue import catalogue_of
 from solvers.cli.said import error, output
-from solvers.configuration.catalogue import Catalogue
+from solvers.configuration.catalogue import Catalogue, Method
 from solvers.configuration.spec import RunSpec
 from solvers.model import networks
 from solvers.points import groupings, samplers
@@ -42,13 +43,28 @@ def _everything(catalogue: Catalogue) -> None:
     console = output()
     for kind, names in kinds.items():
         console.print(f"{kind}: {', '.join(names)}")
+    grouped = {name for names in catalogue.groups.values() for name in names}
     table = _table("experiment", "method", "title", "authors' relative L2")
     for name in catalogue.names("experiments"):
-        experiment = catalogue.experiment(name)
-        for method, entry in experiment.methods.items():
-            title = f"{experiment.title}, {entry.title}"
-            table.add_row(name, method, title, error(entry.authors.rel_l2))
+        if name not in grouped:
+            for method, title, entry in _methods(catalogue, name):
+                table.add_row(name, method, title, error(entry.authors.rel_l2))
     console.print(table)
+    for group, names in catalogue.groups.items():
+        console.print(f"\ngroup {group}, not in the paper; of errors published by others the smallest:")
+        table = _table("experiment", "method", "title", "published relative L2")
+        for name in names:
+            published = [each.rel_l2 for each in catalogue.experiment(name).published]
+            for method, title, _ in _methods(catalogue, name):
+                table.add_row(name, method, title, error(min(published, default=None)))
+        console.print(table)
+
+
+def _methods(catalogue: Catalogue, name: str) -> Iterator[tuple[str, str, Method]]:
+    """The methods of an experiment: name, title with that of the experiment, and entry."""
+    experiment = catalogue.experiment(name)
+    for method, entry in experiment.methods.items():
+        yield method, f"{experiment.title}, {entry.title}", entry
 
 
 def _experiment(catalogue: Catalogue, name: str, scale: str) -> None:
@@ -66,6 +82,8 @@ def _experiment(catalogue: Catalogue, name: str, scale: str) -> None:
     for method, entry in experiment.methods.items():
         if entry.note:
             console.print(f"{method}: {entry.note}")
+    for published in experiment.published:
+        console.print(f"published: {error(published.rel_l2)}, {published.method} ({published.source})")
 
 
 def _levels(spec: RunSpec) -> list[tuple[str, str]]:

@@ -42,6 +42,7 @@ from solvers.points.grids import uniform_grid
 __all__ = ["Authors", "Catalogue", "ConfigurationError", "Experiment", "Method"]
 
 COMMAND_LINE = "command line"
+ALL = "all"
 COARSE = 9
 
 
@@ -84,7 +85,22 @@ class Catalogue:
         path = self._path("experiments", name)
         with _blamed_on(source_of(path)):
             data = with_methods(mapping_of(path), name, self._shared_methods)
-        return checked(Experiment, data, source_of(path))
+        found = checked(Experiment, data, source_of(path))
+        if found.group is not None and found.in_paper:
+            raise ConfigurationError(source_of(path), "in_paper", True, "must be false for one of a group")
+        if found.group in (ALL, *self.names("experiments")):
+            problem = "must be another name than all and those of experiments"
+            raise ConfigurationError(source_of(path), "group", found.group, problem)
+        return found
+
+    @cached_property
+    def groups(self) -> dict[str, list[str]]:
+        """Names of experiments by their group; those without one, the paper's among them, are in none."""
+        found: dict[str, list[str]] = {}
+        for name in self.names("experiments"):
+            if (group := self.experiment(name).group) is not None:
+                found.setdefault(group, []).append(name)
+        return found
 
     @cached_property
     def _shared_methods(self) -> dict[str, dict[str, Any]]:

@@ -1,6 +1,7 @@
 """What a configuration may choose: one name, some names, seeds, GPUs; each from a file or from ``--config``."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from solvers.configuration.strict_yaml import ConfigurationError
@@ -21,18 +22,29 @@ def one_of(source: str, key: str, value: Any, allowed: Sequence[str]) -> str:
     return value
 
 
-def names_of(source: str, key: str, value: Any, allowed: Sequence[str], every: Sequence[str] = ()) -> list[str]:
+def names_of(
+    source: str,
+    key: str,
+    value: Any,
+    allowed: Sequence[str],
+    every: Sequence[str] = (),
+    groups: Mapping[str, Sequence[str]] = MappingProxyType({}),
+) -> list[str]:
     """Names from ``all``, ``a``, ``a,b``, ``all,c`` or a list; each once, in the order given. ``every``: what
-    ``all`` means, if not all that are ``allowed``."""
+    ``all`` means, if not all that are ``allowed``; ``groups``: names for several of these."""
+    several = {"all": every or allowed, **groups}
     names = value.split(",") if isinstance(value, str) else value
     if not isinstance(names, list) or not names or not allowed:
         raise ConfigurationError(source, key, value, f"must be all or names of: {', '.join(allowed)}")
     found = [
-        one_of(source, key, name.strip() if isinstance(name, str) else name, ["all", *allowed]) for name in names
+        one_of(source, key, name.strip() if isinstance(name, str) else name, [*several, *allowed])
+        for name in names
     ]
-    found = [each for name in found for each in ((every or allowed) if name == "all" else [name])]
+    found = [each for name in found for each in several.get(name, [name])]
     if len(set(found)) != len(found):
-        raise ConfigurationError(source, key, value, "names each thing once; all is a name for several")
+        shown = " and ".join(several)
+        problem = f"names each thing once; {shown} {'are names' if groups else 'is a name'} for several"
+        raise ConfigurationError(source, key, value, problem)
     return found
 
 

@@ -16,6 +16,7 @@ __all__ = [
     "LevelEntry",
     "Method",
     "Numerics",
+    "Published",
     "Scale",
     "SharedMethod",
     "Stages",
@@ -119,12 +120,23 @@ class SharedMethod(Method):
     experiments: Annotated[list[Name], Field(min_length=1)] | None = None
 
 
+class Published(StrictModel):
+    """An error that others than the paper's authors give for a problem, by what ``method`` (network and steps in
+    short), and where it stands. Their set-up is theirs, so that no verdict hangs on it."""
+
+    method: str
+    rel_l2: Annotated[float, Field(gt=0)]
+    source: str
+
+
 class Experiment(StrictModel):
     """A file of ``experiments/``: one experiment of the paper at the paper's scale, or one that is not in the
-    paper, which the pipeline runs when it is named."""
+    paper, which the pipeline runs when it is named, or when its ``group`` is."""
 
     title: str
     in_paper: bool = True
+    group: Name | None = None
+    published: list[Published] = []
     problem: Section
     points: dict[str, PointsSpec]
     inputs: str = "interval"

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, product
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from solvers import backends
@@ -37,7 +38,7 @@ class Study:
     ``settings`` change all runs, ``settings_in`` those of an experiment, ``axes`` span the points. ``narrowed``
     are the choices that differ from the file's, as ``key=value``. ``runs`` is ``fresh``, ``archive`` or ``both``:
     see :mod:`solvers.runs.sources`. ``seeds`` is ``None`` for all that the archive has. ``gpus``: how many a run
-    takes.
+    takes. ``published``: the experiments for whose problems others publish errors.
     """
 
     name: str
@@ -54,6 +55,7 @@ class Study:
     narrowed: tuple[str, ...] = ()
     runs: str = "fresh"
     gpus: int = 0
+    published: tuple[str, ...] = ()
 
     def points(self, experiment: str) -> list[tuple[str, ...]]:
         """The overrides of every point of an experiment, settings among them; one point without axes."""
@@ -158,6 +160,7 @@ def study_of(
         narrowed=tuple(f"{key}={_short(chosen[key])}" for key in CHOSEN if chosen[key] != plain[key]),
         runs=runs,
         gpus=gpus(given.get("gpu", 0)),
+        published=tuple(name for name in chosen["experiments"] if catalogue.experiment(name).published),
         **chosen,
     )
 
@@ -193,13 +196,18 @@ def _choices(
 ) -> dict[str, Any]:
     """Seeds and names, of the configuration where it says something, else of the study."""
 
-    def values(key: str, allowed: Sequence[str], every: Sequence[str] = ()) -> tuple[str, ...]:
+    def values(
+        key: str,
+        allowed: Sequence[str],
+        every: Sequence[str] = (),
+        groups: Mapping[str, Sequence[str]] = MappingProxyType({}),
+    ) -> tuple[str, ...]:
         where = SOURCE if key in given else source
-        return tuple(names_of(where, key, given.get(key, getattr(entry, key)), allowed, every))
+        return tuple(names_of(where, key, given.get(key, getattr(entry, key)), allowed, every, groups))
 
     names = catalogue.names("experiments")
     paper = [name for name in names if catalogue.experiment(name).in_paper]
-    experiments = values("experiments", names, paper)
+    experiments = values("experiments", names, paper, catalogue.groups)
     of_these = dict.fromkeys(m for name in experiments for m in catalogue.experiment(name).methods)
     of_paper = dict.fromkeys(
         method

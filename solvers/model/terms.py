@@ -32,7 +32,8 @@ __all__ = [
 @dataclass(frozen=True)
 class Constraint:
     """Points (N, d), target (N,) and weight (N,) of one term and operator, in float64; ``sizes`` are the numbers
-    of points of its faces, which follow each other."""
+    of points of its faces, which follow each other. Of periodic conditions ``across`` (N, d) are the points of
+    the opposite faces."""
 
     equation: Equation
     layout: Layout
@@ -41,6 +42,7 @@ class Constraint:
     target: np.ndarray
     weight: np.ndarray
     sizes: tuple[int, ...]
+    across: np.ndarray | None = None
 
     def mismatch(self, jet: Jet, points: Any, target: Any) -> Any:
         """operator(u) - target (N,), from the jet of u at ``points`` (N, d)."""
@@ -144,16 +146,20 @@ def build_terms(collocation: Sequence[CollocationPoints], fuse: bool = True) -> 
     terms = []
     for name in dict.fromkeys(group.term for group in collocation):
         own = [group for group in collocation if group.term == name]
-        operators = dict.fromkeys(group.equation.operator for group in own)
-        constraints = [
-            _constraint([p for p in own if p.equation.operator is operator], fuse) for operator in operators
-        ]
+        kinds = dict.fromkeys(_kind(group.equation) for group in own)
+        constraints = [_constraint([p for p in own if _kind(p.equation) == kind], fuse) for kind in kinds]
         terms.append(Term(name, tuple(constraints)))
     return tuple(terms)
 
 
+def _kind(equation: Equation) -> tuple[Callable[..., Any], bool]:
+    """Equations of one term with equal kinds make one constraint."""
+    return equation.operator, equation.opposite is not None
+
+
 def _constraint(collocation: Sequence[CollocationPoints], fuse: bool) -> Constraint:
     equation = collocation[0].equation
+    periodic = equation.opposite is not None
     linear = equation.linear if fuse else None
     layout = layout_for(equation.problem.coordinates, equation.derivatives, linear)
     return Constraint(
@@ -164,13 +170,23 @@ def _constraint(collocation: Sequence[CollocationPoints], fuse: bool) -> Constra
         target=np.concatenate([group.equation.target(group.points) for group in collocation]),
         weight=np.concatenate([np.full(len(group.points), 1.0 / len(group.points)) for group in collocation]),
         sizes=tuple(len(group.points) for group in collocation),
+        across=np.concatenate([g.equation.across(g.points) for g in collocation]) if periodic else None,
     )
 
 
+ACROSS = "across."
+"""What stands before the names of arrays of the opposite faces' points."""
+
+
 def constraint_arrays(model: Model, constraint: Constraint) -> dict[str, np.ndarray]:
-    """All arrays of a constraint with a row a point: points, target, weight, and what the trial function needs."""
+    """All arrays of a constraint with a row a point: points, target, weight, and what the trial function needs;
+    of periodic conditions those of the points across, too."""
     own = {"points": constraint.points, "target": constraint.target, "weight": constraint.weight}
-    return own | model.at_points(constraint.points, constraint.layout)
+    own |= model.at_points(constraint.points, constraint.layout)
+    if constraint.across is None:
+        return own
+    other = {"points": constraint.across} | model.at_points(constraint.across, constraint.layout)
+    return own | {ACROSS + name: array for name, array in other.items()}
 
 
 def chunked(arrays: Mapping[str, np.ndarray], size: int | None, axis: int = 0) -> dict[str, np.ndarray]:
@@ -195,15 +211,34 @@ def chunked(arrays: Mapping[str, np.ndarray], size: int | None, axis: int = 0) -
 def residuals(
     model: Model, constraint: Constraint, parameters: Mapping[str, Any], chunk: Mapping[str, Any], ops: Ops
 ) -> Any:
-    """r_i = operator(u)(x_i) - target_i (n,) at the points of one chunk, in any array namespace.
+    """r_i = operator(u)(x_i) - target_i (n,) at the points of one chunk, in any array namespace; of periodic
+    conditions less operator(u) at the points across.
 
     ``chunk`` holds one chunk of :func:`chunked`, the model's constants for the constraint's layout and, where
     there are such, the points' ``features``.
     """
+    found = _mismatch(model, constraint, parameters, chunk, chunk["target"], ops)
+    if constraint.across is None:
+        return found
+    # Features that are kept are those of the points, and are computed anew across.
+    other = {name: array for name, array in chunk.items() if name != "features"}
+    other |= {n.removeprefix(ACROSS): array for n, array in chunk.items() if n.startswith(ACROSS)}
+    return found - _mismatch(model, constraint, parameters, other, 0.0, ops)
+
+
+def _mismatch(
+    model: Model,
+    constraint: Constraint,
+    parameters: Mapping[str, Any],
+    chunk: Mapping[str, Any],
+    target: Any,
+    ops: Ops,
+) -> Any:
+    """operator(u) - ``target`` (n,) at the points of one chunk."""
     jet = model.output(chunk["points"], constraint.layout, parameters, chunk, ops)
     if model.trial:
         jet = model.trial.jet(jet, chunk, ops)
-    return constraint.mismatch(jet, chunk["points"], chunk["target"])
+    return constraint.mismatch(jet, chunk["points"], target)
 
 
 def weighted_squares(

@@ -58,14 +58,15 @@ COLUMNS = frozenset(
 @dataclass(frozen=True)
 class Shown:
     """What there is to be shown: the lengths of the study's axes, whether residuals are grouped, whether runs were
-    made here, what the axes change, pairs of an axis' name and the key of the specification, and the names of all
-    axes."""
+    made here, what the axes change, pairs of an axis' name and the key of the specification, the names of all
+    axes, and whether others publish errors for a problem."""
 
     axes: tuple[int, ...]
     keys: tuple[tuple[str, str], ...] = ()
     grouped: bool = False
     fresh: bool = False
     names: tuple[str, ...] = ()
+    published: bool = False
 
 
 Condition = Callable[[Shown], bool]
@@ -94,6 +95,11 @@ def with_axes(shown: Shown) -> bool:
 def with_groups(shown: Shown) -> bool:
     """Of experiments in which a method groups its residual."""
     return without_axes(shown) and shown.grouped
+
+
+def with_published(shown: Shown) -> bool:
+    """Of studies without axes on problems for which others publish errors."""
+    return without_axes(shown) and shown.published
 
 
 def one_axis(shown: Shown) -> bool:
@@ -192,6 +198,7 @@ TABLES = (
     Table("claims", "claims:claims", without_axes),
     Table("coverage", "verdicts:coverage", without_axes),
     Table("beyond", "beyond:beyond", without_axes),
+    Table("published", "published:published", with_published),
     Table("comparison", "tables:comparison", without_axes),
     Table("ranking", "tables:ranking", without_axes),
     Table("statistics", "statistics:statistics"),

@@ -28,6 +28,10 @@ FIRST = {
         *("experiment", "method", "relative L2, median", "relative L2, worst", "paper's best relative L2"),
         *("paper's best method", "runs", "backend", "CPU seconds, median"),
     ),
+    "published": (
+        *("experiment", "published", "published relative L2", "best method here", "its median relative L2"),
+        *("here over published", "seeds", "backend", "numerics", "source"),
+    ),
     "comparison": (
         *("experiment", "method", "authors' relative L2", "relative L2, median", "runs", "backend", "numerics"),
         *("CPU seconds, median", "iterations, median", "finished", "relative L2, maximum"),

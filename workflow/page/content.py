@@ -45,6 +45,8 @@ MAIN = {Kind.PAPER: ("verdicts",), Kind.OTHER_CONDITIONS: ("comparison",), Kind.
 """Tables that give the answer, the first that exists counts: it is shown open. Verdicts are none where the
 conditions are not the paper's."""
 PAPER_STUDY = "paper"
+PUBLISHED = "published"
+"""The table of errors that others give for a problem: each experiment shows its rows."""
 
 
 @dataclass(frozen=True)
@@ -62,10 +64,12 @@ class Inputs:
 
 @dataclass(frozen=True)
 class Section:
-    """Everything about one experiment."""
+    """Everything about one experiment; ``group``: that of problems beside the paper's which it belongs to, or
+    nothing."""
 
     name: str
     title: str
+    group: str
     formulas: list[Formula]
     sources: dict[str, str]
     tables: list[Table]
@@ -91,10 +95,12 @@ def render(page: Path, inputs: Inputs, threads: int = 1) -> str:
     figures = [path for path in inputs.figures if shows_something(path)]
     with ThreadPoolExecutor(threads) as pool:
         images = dict(zip(figures, pool.map(embedded, figures), strict=True))
+    shown = [table for table in tables if table.name in (main, PUBLISHED)]
     sections = [
-        _section(catalogue, name, runs, [table for table in tables if table.name == main], images, link)
+        _section(catalogue, name, runs, shown, images, link)
         for name, runs in summary.groupby("experiment", sort=False)
     ]
+    sections.sort(key=lambda section: section.group)
     title, description = _titles(kind, summary, catalogue, inputs)
     environment = Environment(
         loader=FileSystemLoader(WORKFLOW / "templates"),
@@ -145,10 +151,9 @@ def _titles(kind: str, summary: pd.DataFrame, catalogue: Catalogue, inputs: Inpu
         return inputs.title, inputs.description
     titles = [catalogue.experiment(name).title for name in summary.experiment.unique()]
     shown = textwrap.shorten("; ".join(titles), 120, placeholder=" ...")
-    return (
-        shown,
-        "Methods side by side on the same points and seeds. No paper's number is known for these problems.",
-    )
+    published = any(catalogue.experiment(name).published for name in summary.experiment.unique())
+    known = "Errors that others publish stand beside ours." if published else "No paper's number is known of them."
+    return shown, f"Methods side by side on the same points and seeds, on problems beside the paper's. {known}"
 
 
 def _sources(inputs: Inputs, link: Callable[[Path], str]) -> dict[str, str]:
@@ -213,6 +218,7 @@ def _section(
     return Section(
         name=name,
         title=experiment.title,
+        group=experiment.group or "",
         formulas=formulas(problem),
         sources={what: link(path) for what, path in files.items() if path.exists()},
         tables=[table for table in own if table.rows],

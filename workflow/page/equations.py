@@ -74,19 +74,26 @@ def _operator(problem: Problem, equation: Equation) -> str:
 
 
 def _conditions(problem: Problem) -> list[Markup]:
-    """What is given on which faces: those with the same left-hand side and data together."""
-    faces: dict[str, list[str]] = {}
+    """What is given on which faces: those with the same left-hand side and data together; what is the same on a
+    pair of them."""
+    faces: dict[tuple[str, str], list[str]] = {}
+    given = " given on " if isinstance(problem, ExactProblem) else " on "
     for equation in problem.equations[:-1]:
-        left = _operator(problem, equation)
-        if not isinstance(problem, ExactProblem):
+        left, own = _operator(problem, equation), [_face(equation.where)]
+        words = given if equation.opposite is None else " the same on "
+        if equation.opposite is not None:
+            own.append(_face(equation.where | equation.opposite))
+        elif not isinstance(problem, ExactProblem):
             left += f"<mo>=</mo>{_short(equation.target_expression, '<mtext>given</mtext>')}"
-        faces.setdefault(left, []).append(_face(equation))
-    given = Markup(" given on ") if isinstance(problem, ExactProblem) else Markup(" on ")
-    return [_math(left) + given + Markup(", ").join(map(_math, where)) for left, where in faces.items()]
+        faces.setdefault((left, words), []).extend(own)
+    return [
+        _math(left) + Markup(words) + Markup(", ").join(map(_math, where))
+        for (left, words), where in faces.items()
+    ]
 
 
-def _face(equation: Equation) -> str:
-    sides = (f"<mi>{name}</mi><mo>=</mo>{_number(value)}" for name, value in equation.where.items())
+def _face(where: Mapping[str, float]) -> str:
+    sides = (f"<mi>{name}</mi><mo>=</mo>{_number(value)}" for name, value in where.items())
     return "<mo>,</mo>".join(sides)
 
 
@@ -95,7 +102,7 @@ def _short(expression: sympy.Expr, otherwise: str) -> str:
 
 
 def _number(value: float) -> str:
-    return _presented(sympy.nsimplify(value))
+    return _presented(sympy.nsimplify(value, [sympy.pi]))
 
 
 def _domain(problem: Problem) -> Markup:

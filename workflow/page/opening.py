@@ -238,7 +238,7 @@ def _own(summary: pd.DataFrame, catalogue: Catalogue) -> list[str]:
     told = [
         f"{count} method{'s' if count != 1 else ''} on {_named(summary.experiment.unique(), 'experiments')}, over"
         f" {_range(seeds)} seed{'s' if seeds.max() > 1 else ''}: {len(summary)} runs,"
-        f" of which {failed if failed else 'none'} did not finish; there is no number of a paper to compare with."
+        f" of which {failed if failed else 'none'} did not finish; {_compared(summary, catalogue)}."
     ]
     for experiment, runs in list(summary.groupby("experiment", sort=False))[:FEW]:
         ranked = sorted((median(errors(own)), key) for key, own in runs.groupby(keys[1:], sort=False))
@@ -251,6 +251,14 @@ def _own(summary: pd.DataFrame, catalogue: Catalogue) -> list[str]:
         largest = f"; the largest, {shown}, {_point(keys, last)}" if len(ranked) > 1 else ""
         told.append(f"{title}: the smallest median error, {best:.2e}, has {_point(keys, key)}{largest}.")
     return told
+
+
+def _compared(summary: pd.DataFrame, catalogue: Catalogue) -> str:
+    """What is known of these problems."""
+    known = [name for name in summary.experiment.unique() if catalogue.experiment(name).published]
+    if not known:
+        return "there is no number of a paper to compare with"
+    return f"others publish errors for {_named(known, 'experiments')}, with set-ups of their own"
 
 
 def _point(keys: Sequence[str], values: Sequence[Any]) -> str:

@@ -12,7 +12,7 @@ from pydantic import Discriminator, Tag
 from problems.base import Problem
 from solvers.model.jets import Jet, Layout, Ops
 from solvers.model.networks.base import Network, Weights, layer_shapes, xavier
-from solvers.model.wave_numbers import forcing_wave_numbers
+from solvers.model.wave_numbers import wave_numbers
 from solvers.plugins import KeyProblem
 
 __all__ = ["OfForcing", "Sines"]
@@ -20,8 +20,9 @@ __all__ = ["OfForcing", "Sines"]
 
 @dataclass(frozen=True)
 class OfForcing:
-    """sigma_k = ``forcing`` kappa_k, where kappa_k are the wave numbers of the problem's right-hand side
-    (:func:`solvers.model.wave_numbers.forcing_wave_numbers`) in the scaled coordinates."""
+    """sigma_k = ``forcing`` kappa_k, where kappa_k are the wave numbers of the problem's right-hand side, or of
+    its initial values if that is zero (:func:`solvers.model.wave_numbers.wave_numbers`), in the scaled
+    coordinates."""
 
     __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
 
@@ -56,9 +57,9 @@ class Sines(Network):
     linear function of the last hidden layer. The first layer is of sines or tanh (``first``), the others tanh.
 
     ``frequencies`` are the standard deviations sigma_k of the first layer's weights W_1[k, :] by scaled
-    coordinate: numbers, or ``{forcing: 0.5}`` for half the forcing's wave numbers, of which none counts as less
-    than ``wave_numbers_at_least``. A coordinate on which the forcing hardly depends would else be lost: with
-    frequencies near zero no unit of that layer changes along it.
+    coordinate: numbers, or ``{forcing: 0.5}`` for half the forcing's wave numbers (without a forcing those of the
+    initial values), of which none counts as less than ``wave_numbers_at_least``. A coordinate on which the forcing
+    hardly depends would else be lost: with frequencies near zero no unit of that layer changes along it.
 
     The biases of the first layer are then uniform: on [-pi, pi] for sines, and for tanh on [-1, 1] times
     sum_k |W_1[k, :]|, so that every unit bends within the domain. Without frequencies that layer starts like the
@@ -92,14 +93,14 @@ class Sines(Network):
             raise KeyProblem("frequencies", self.frequencies, "must be numbers >= 0, one for each coordinate")
 
     def adapted(self, problem: Problem, scale: np.ndarray) -> "Sines":
-        """With the forcing's wave numbers in numbers."""
+        """With the forcing's wave numbers, or the initial values', in numbers."""
         if not isinstance(self.frequencies, OfForcing):
             if self.frequencies is not None and len(self.frequencies) != problem.dimension:
                 needed = f"needs a number for each of {list(problem.coordinates)}"
                 raise KeyProblem("frequencies", self.frequencies, needed)
             return self
         try:
-            numbers = forcing_wave_numbers(problem)
+            numbers = wave_numbers(problem)
         except ValueError as error:
             needed = f"{error}; give a list with a number for each of {list(problem.coordinates)}"
             raise KeyProblem("frequencies.forcing", self.frequencies.forcing, needed) from None
