@@ -1,10 +1,10 @@
 """Polynomials, or waves, along one coordinate: what a spectral solver expands an unknown function in.
 
-A coordinate with k conditions on its ends has a polynomial of degree m + k - 1. It is known by n = m + k numbers: the
-data of the k conditions, and the values of its k-th derivative at the m Gauss-Legendre nodes, where the equation is
-asked for (orthogonal collocation, de Boor and Swartz 1973, SIAM J. Numer. Anal. 10, 582). Lower derivatives are
-integrals of these, so that the matrices stay bounded where those of repeated differentiation grow like m^(2k)
-(Greengard 1991, SIAM J. Numer. Anal. 28, 1071). A periodic coordinate has m waves, known by m values.
+A coordinate with k conditions on its ends has a polynomial of degree m + k - 1. It is known by n = m + k numbers:
+the data of the k conditions, and the values of its k-th derivative at the m Gauss-Legendre nodes, where the
+equation is asked for (orthogonal collocation, de Boor and Swartz 1973, SIAM J. Numer. Anal. 10, 582). Lower
+derivatives are integrals of these, so that the matrices stay bounded where those of repeated differentiation grow
+like m^(2k) (Greengard 1991, SIAM J. Numer. Anal. 28, 1071). A periodic coordinate has m waves, known by m values.
 """
 
 from collections.abc import Sequence
@@ -23,7 +23,8 @@ SINGULAR = 1e8
 
 @dataclass(frozen=True)
 class End:
-    """A condition on one end of a coordinate: sum_d weights[d] (d/dx)^d u = data, at the upper or the lower end."""
+    """A condition on one end of a coordinate: sum_d weights[d] (d/dx)^d u = data, at the upper or the lower
+    end."""
 
     weights: tuple[float, ...]
     upper: bool
@@ -53,7 +54,8 @@ class Basis(Protocol):
 
 @dataclass(frozen=True)
 class Polynomials:
-    """Legendre polynomials from ``lower`` to ``upper`` with one condition or more; ``size`` is the number m of nodes.
+    """Legendre polynomials from ``lower`` to ``upper`` with one condition or more; ``size`` is the number m of
+    nodes.
 
     Raises ``ValueError`` if the conditions do not determine a polynomial of degree k - 1.
     """
@@ -82,11 +84,12 @@ class Polynomials:
 
     @cached_property
     def _integrals(self) -> list[np.ndarray]:
-        """Coefficients (n, m) of the derivatives of order 0, ..., k, by the coordinate on [-1, 1], of the functions
-        whose k-th derivative is 1 at one node and 0 at the others, and that vanish k times at -1."""
+        """Coefficients (n, m) of the derivatives of order 0, ..., k, by the coordinate on [-1, 1], of the
+        functions whose k-th derivative is 1 at one node and 0 at the others, and that vanish k times at -1."""
         nodes, weights = self._gauss
-        degree = np.arange(self.size)
-        found = [np.eye(self._length, self.size) @ ((degree + 0.5)[:, None] * legendre.legvander(nodes, self.size - 1).T * weights)]
+        degree = np.arange(self.size)[:, None]
+        analysis = (degree + 0.5) * legendre.legvander(nodes, self.size - 1).T * weights
+        found = [np.eye(self._length, self.size) @ analysis]
         for _ in self.ends:
             found.insert(0, legendre.legint(found[0][:-1], lbnd=-1))
         return found

@@ -1,9 +1,10 @@
 """A spectral solver for a problem's own equations: orthogonal collocation, Newton's method, and a resolution that
 grows until the coefficients show no more.
 
-The equation, its derivative by u and the data of the conditions are those of the problem, by SymPy. A linear equation
-with constant coefficients is solved directly; any other by Newton's method, each of whose linear equations is solved
-by GMRES with the direct solver for the mean coefficients as preconditioner. No exact solution is used.
+The equation, its derivative by u and the data of the conditions are those of the problem, by SymPy. A linear
+equation with constant coefficients is solved directly; any other by Newton's method, each of whose linear
+equations is solved by GMRES with the direct solver for the mean coefficients as preconditioner. No exact solution
+is used.
 """
 
 from collections.abc import Callable, Sequence
@@ -21,12 +22,14 @@ from problems.derivatives import Recorder
 from solvers.classical.bases import Basis, End, Polynomials, Waves
 from solvers.classical.kronecker import Direct, along, direct
 
+AT_ONCE = 500
+"""Points that are no grid, taken together."""
 FORCED, KRYLOV = 1e-8, 120
 """Of GMRES: by how much a residual is to fall in one step of Newton's, in how many iterations at most."""
 STEPS, CONVERGED = 30, 1e-6
 """Of Newton's method: steps at most, and the change of u, of its largest value, from which on they may end."""
 
-__all__ = ["Collocation", "Expansion", "Unsuitable", "bases_of"]
+__all__ = ["Collocation", "Expansion", "Unsuitable"]
 
 
 class Unsuitable(ValueError):
@@ -44,7 +47,8 @@ class Expansion:
         """Values at ``points`` (N, d), which may be any, but nodes of a grid are fast: float64 (N,)."""
         lines, places = zip(*(np.unique(column, return_inverse=True) for column in points.T), strict=True)
         if np.prod([len(line) for line in lines], dtype=float) > 4 * len(points) + 1000:
-            return np.concatenate([self._scattered(part) for part in np.array_split(points, -(-len(points) // 500))])
+            parts = np.array_split(points, -(-len(points) // AT_ONCE))
+            return np.concatenate([self._scattered(part) for part in parts])
         found = _product(self.coefficients, [b.evaluate(line) for b, line in zip(self.bases, lines, strict=True)])
         return found.real[tuple(places)]
 
@@ -60,10 +64,7 @@ class Expansion:
         """Along each coordinate, the largest coefficient of the last eighth over the largest of all."""
         sizes = np.abs(self.coefficients)
         axes = range(sizes.ndim)
-        return [
-            _tail(sizes.max(axis=tuple(other for other in axes if other != axis)))
-            for axis in axes
-        ]
+        return [_tail(sizes.max(axis=tuple(other for other in axes if other != axis))) for axis in axes]
 
 
 def _tail(sizes: np.ndarray) -> float:
@@ -84,8 +85,8 @@ Conditions = dict[str, list[tuple[Equation, End]]]
 
 
 def conditions_of(problem: Problem) -> tuple[Conditions, set[str]]:
-    """By coordinate, the conditions on its ends; and the coordinates that are periodic. :class:`Unsuitable` if there
-    are conditions elsewhere, none at all, or both kinds."""
+    """By coordinate, the conditions on its ends; and the coordinates that are periodic. :class:`Unsuitable` if
+    there are conditions elsewhere, none at all, or both kinds."""
     found: Conditions = {name: [] for name in problem.coordinates}
     periodic = set()
     for equation in problem.equations[:-1]:
@@ -109,9 +110,9 @@ def conditions_of(problem: Problem) -> tuple[Conditions, set[str]]:
 class Collocation:
     """A problem at one resolution: ``sizes`` nodes along the coordinates, odd along periodic ones.
 
-    A function is known by numbers (n_1, ..., n_d): along each coordinate the data of the conditions on its ends, then,
-    at the nodes, values of its highest derivative. Those with a condition along any coordinate are given. Raises
-    :class:`Unsuitable`.
+    A function is known by numbers (n_1, ..., n_d): along each coordinate the data of the conditions on its ends,
+    then, at the nodes, values of its highest derivative. Those with a condition along any coordinate are given.
+    Raises :class:`Unsuitable`.
     """
 
     def __init__(self, problem: Problem, sizes: Sequence[int]) -> None:
@@ -170,7 +171,7 @@ class Collocation:
 
     def residual(self, numbers: np.ndarray) -> np.ndarray:
         """operator(u) - forcing at the nodes, (m_1, ..., m_d)."""
-        return self._shaped(self.equation.apply(self._state(numbers), self.points.T)) - self.target
+        return self._shaped(self.equation.apply(self._state(numbers), list(self.points.T))) - self.target
 
     @cached_property
     def _partials(self) -> Callable[..., Sequence[Any]]:

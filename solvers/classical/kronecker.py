@@ -1,9 +1,9 @@
 """Direct solution of a linear equation with constant coefficients on a product of bases.
 
-With one matrix A_i (the derivatives along coordinate i) and one M_i (the functions themselves) for each coordinate,
-the equation is (sum_i A_i x prod_(l != i) M_l + c prod_l M_l) C = R. Both matrices of a coordinate are made triangular
-together by a Schur decomposition, after which the equation is solved from the last index to the first (Bartels and
-Stewart 1972, Commun. ACM 15, 820, for any number of coordinates).
+With one matrix A_i (the derivatives along coordinate i) and one M_i (the functions themselves) for each
+coordinate, the equation is (sum_i A_i x prod_(l != i) M_l + c prod_l M_l) C = R. Both matrices of a coordinate are
+made triangular together by a Schur decomposition, after which the equation is solved from the last index to the
+first (Bartels and Stewart 1972, Commun. ACM 15, 820, for any number of coordinates).
 """
 
 from collections.abc import Mapping, Sequence

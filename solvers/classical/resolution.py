@@ -1,5 +1,6 @@
 """At which resolution a problem is solved: that at which the coefficients of the solution show no more."""
 
+import contextlib
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -8,7 +9,7 @@ from math import prod
 from problems.base import Problem
 from solvers.classical.collocation import Collocation, Expansion
 
-__all__ = ["Attempt", "resolved"]
+__all__ = ["Attempt", "is_resolved", "resolved"]
 
 FIRST, GROWTH = 16, 1.5
 """Nodes along each coordinate to begin with, and by how much they are multiplied."""
@@ -34,8 +35,8 @@ def resolved(problem: Problem) -> Iterator[tuple[Attempt, Expansion | None]]:
     """Solutions at growing resolutions, the last one resolved unless the largest resolution comes first.
 
     Along each coordinate the nodes are multiplied by :data:`GROWTH` until the tail of the coefficients is below
-    :data:`TAIL`, or is that of rounding: below :data:`ROUNDING`, and not halved by the last growth. No exact solution
-    is used. Raises :class:`solvers.classical.collocation.Unsuitable`.
+    :data:`TAIL`, or is that of rounding: below :data:`ROUNDING`, and not halved by the last growth. No exact
+    solution is used. Raises :class:`solvers.classical.collocation.Unsuitable`.
     """
     nodes = [FIRST] * problem.dimension
     before: list[float] = [float("inf")] * problem.dimension
@@ -48,8 +49,7 @@ def resolved(problem: Problem) -> Iterator[tuple[Attempt, Expansion | None]]:
         ]
         if grown == nodes or max(grown) > MOST_ALONG or prod(grown) > MOST:
             return
-        before = [tail if more > count else last
-                  for count, more, tail, last in zip(nodes, grown, attempt.tails, before, strict=True)]  # fmt: skip
+        before = list(attempt.tails)
         nodes = grown
 
 
@@ -64,9 +64,8 @@ def _grows(tail: float, before: float) -> bool:
 
 def _attempt(problem: Problem, nodes: Sequence[int]) -> tuple[Attempt, Expansion | None]:
     start = time.process_time()
-    try:
+    found: Expansion | None = None
+    with contextlib.suppress(FloatingPointError):
         found = Collocation(problem, nodes).solve()
-        tails = found.tails
-    except FloatingPointError:
-        found, tails = None, (float("inf"),) * len(nodes)
+    tails = found.tails if found else [float("inf")] * len(nodes)
     return Attempt(tuple(nodes), tuple(tails), time.process_time() - start), found
