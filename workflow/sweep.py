@@ -15,6 +15,8 @@ from solvers.plugins import unknown
 from solvers.runs.archive import ARCHIVE
 from solvers.runs.command import command_line
 from solvers.runs.finished import outdated
+from solvers.runs.floor import FILE as FLOOR
+from solvers.runs.floor import floor_folder, floor_spec, read_floor
 from solvers.runs.place import DEPTH, Place
 from solvers.runs.provenance import identity_of
 from solvers.runs.rows import source_of
@@ -124,6 +126,18 @@ class Sweep:
             for place in self._by_place
             if experiment in (None, place.experiment)
         ]
+
+    def floors(self, experiment: str | None = None) -> dict[str, Path]:
+        """The folders of the floors of one experiment or of all, by experiment: where all runs are archived ones,
+        those of the archive that are of today's problem, else those that are made."""
+        wanted = [name for name in self.experiments if experiment in (None, name)]
+        return {name: self._floor(name) for name in wanted}
+
+    def _floor(self, experiment: str) -> Path:
+        archived = floor_folder(experiment, ARCHIVE)
+        known = self.archived and (archived / FLOOR).exists()
+        taken = known and read_floor(archived).spec == floor_spec(experiment, Catalogue())
+        return archived if taken else floor_folder(experiment, RESULTS)
 
     def made(self) -> list[RunSpec]:
         """The runs that are made, not taken from the archive."""

@@ -17,7 +17,7 @@ import problems
 from problems.base import Problem
 from solvers.classical.choice import Classical, Outcome, Solver, classical, settings_of, solver_of
 from solvers.configuration.catalogue import Catalogue
-from solvers.configuration.spec import StrictModel
+from solvers.configuration.spec import RunSpec, StrictModel
 from solvers.configuration.validation import Name, first_problem
 from solvers.runs.files import RecordError, read_json, replace_file
 from solvers.runs.fingerprint import fingerprint
@@ -41,6 +41,7 @@ __all__ = [
     "floor_identity",
     "floor_spec",
     "is_floor_of",
+    "is_floor_of_run",
     "read_floor",
     "solve_floor",
 ]
@@ -137,6 +138,11 @@ def is_floor_of(spec: FloorSpec, floor: Floor) -> bool:
     """Whether a floor is of this specification and of this code."""
     made = floor.provenance
     return {"spec_hash": made.spec_hash, "fingerprint": made.fingerprint} == floor_identity(spec)
+
+
+def is_floor_of_run(floor: Floor, run: RunSpec) -> bool:
+    """Whether a run solves the very problem of a floor: an override may give it other parameters."""
+    return floor.spec.experiment == run.experiment and floor.spec.problem == run.problem
 
 
 def solve_floor(spec: FloorSpec, folder: Path, pinned_core: int | None = None, anew: bool = False) -> Floor:

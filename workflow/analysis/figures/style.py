@@ -22,7 +22,7 @@ from matplotlib.ticker import NullLocator
 from workflow.analysis.figures.runs import Run, named
 from workflow.analysis.writing import harmless
 
-__all__ = ["WIDTH", "colours", "label_ends", "legend", "note", "panels", "styles", "write_figure"]
+__all__ = ["WIDTH", "colours", "draw_floor", "label_ends", "legend", "note", "panels", "styles", "write_figure"]
 
 WIDTH = 8.0  # inches
 DPI = 150
@@ -92,6 +92,23 @@ def label_ends(axis: Axes, ends: Sequence[tuple[float, str, Any]]) -> None:
         axis.annotate(
             name, (1.05, height - over), xycoords="axes fraction", va="center", fontsize="x-small", color=colour
         )
+
+
+def draw_floor(axis: Axes, error: float, label: str) -> None:
+    """A dotted horizontal line at the error of a classical solver, with a label; at the lower edge, with an arrow
+    downwards, where it is so small that the line would flatten all others. The limits of the axis are final
+    then."""
+    low, high = axis.get_ylim()
+    near = error >= low / (high / low)
+    if near:
+        axis.set_ylim(min(low, error / 2), max(high, 2 * error))
+        axis.axhline(error, color="0.3", linestyle=":", linewidth=0.9)
+    else:
+        axis.set_ylim(low, high)
+    place = (0.02, error) if near else (0.02, low)
+    where = {"xycoords": ("axes fraction", "data"), "textcoords": "offset points", "xytext": (0, 2)}
+    text = label if near else f"\N{DOWNWARDS ARROW} {label}"
+    axis.annotate(text, place, fontsize="x-small", color="0.3", va="bottom", **where)
 
 
 def note(figure: Figure, runs: Sequence[Run], shown: Sequence[Run], needed: str) -> None:
