@@ -9,7 +9,7 @@ is used.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from itertools import product
 from typing import Any
 
@@ -127,12 +127,16 @@ class Collocation:
                 raise Unsuitable(f"{count} conditions on the ends of {name}, derivatives up to order {highest}")
         self.shape = tuple(len(basis.nodes) for basis in self.bases)
         self.inside = tuple(slice(len(basis.ends), None) for basis in self.bases)
+        self._direct = cache(self._inverse)  # of a linear equation the same at every step
         self.points = _grid([basis.nodes for basis in self.bases])
         self.target = self._shaped(self.equation.target(self.points))
-        self.values = {
-            name: [basis.values(order) for basis, order in zip(self.bases, orders, strict=True)]
-            for name, orders in self.orders.items()
-        }
+        try:
+            self.values = {
+                name: [basis.values(order) for basis, order in zip(self.bases, orders, strict=True)]
+                for name, orders in self.orders.items()
+            }
+        except ValueError as error:
+            raise Unsuitable(str(error)) from None
 
     def _shaped(self, values: Any) -> np.ndarray:
         return np.broadcast_to(np.asarray(values, dtype=float), (len(self.points),)).reshape(self.shape)
@@ -202,7 +206,7 @@ class Collocation:
         found, _ = gmres(shaped, residual.ravel(), rtol=FORCED, atol=0.0, restart=KRYLOV, maxiter=1)
         return -solve(found.reshape(self.shape))
 
-    def _direct(self, coefficients: tuple[tuple[tuple[int, ...], float], ...]) -> Direct:
+    def _inverse(self, coefficients: tuple[tuple[tuple[int, ...], float], ...]) -> Direct:
         try:
             return direct(self.bases, dict(coefficients))
         except ValueError as error:

@@ -73,12 +73,14 @@ def draw_errors(runs: Sequence[Run]) -> tuple[Figure, pd.DataFrame]:
         column[-1].set_xlabel(label)
     for axis in axes[:, 0]:
         axis.set_ylabel("relative L2 error")
-    if known := known_floor(runs):
-        for axis in axes[:, 0]:
-            draw_floor(axis, *known)
     for axis, name in zip(axes[:, -1], numerics, strict=True):
         own = tables[-1][tables[-1].numerics == name]
         _authors(axis, {method: theirs[method] for method in own.method.unique()}, hues)
+    if known := known_floor(runs):
+        for first, *others in axes:
+            draw_floor(first, *known)
+            for axis in others:
+                draw_floor(axis, known[0])
     for axis, name in zip(axes[:, -1], numerics, strict=True):
         _name(axis, tables[-1][tables[-1].numerics == name], titles, hues)
     mark = {"marker": "<", "color": "0.3", "linestyle": "", "label": "the authors' error"}

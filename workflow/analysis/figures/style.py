@@ -94,7 +94,7 @@ def label_ends(axis: Axes, ends: Sequence[tuple[float, str, Any]]) -> None:
         )
 
 
-def draw_floor(axis: Axes, error: float, label: str) -> None:
+def draw_floor(axis: Axes, error: float, label: str = "") -> None:
     """A dotted horizontal line at the error of a classical solver, with a label; at the lower edge, with an arrow
     downwards, where it is so small that the line would flatten all others. The limits of the axis are final
     then."""
@@ -105,6 +105,8 @@ def draw_floor(axis: Axes, error: float, label: str) -> None:
         axis.axhline(error, color="0.3", linestyle=":", linewidth=0.9)
     else:
         axis.set_ylim(low, high)
+    if not label:
+        return
     place = (0.02, error) if near else (0.02, low)
     where = {"xycoords": ("axes fraction", "data"), "textcoords": "offset points", "xytext": (0, 2)}
     text = label if near else f"\N{DOWNWARDS ARROW} {label}"
