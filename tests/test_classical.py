@@ -1,5 +1,7 @@
-"""The classical solver: it reaches rounding on problems of all kinds, from their equations alone, or says why not."""
+"""The classical solver: it reaches rounding on problems of all kinds, from their equations alone, or says why
+not."""
 
+from itertools import pairwise
 from types import SimpleNamespace
 
 import numpy as np
@@ -154,7 +156,7 @@ def test_the_error_falls_with_the_nodes():
 def test_nodes_are_added_where_the_solution_needs_them():
     """Heat: a parabola in x, a steep hill in t."""
     attempts = [attempt for attempt, _ in resolved(problems.load("heat", epsilon=0.3))]
-    assert all(b.nodes > a.nodes for a, b in zip(attempts, attempts[1:], strict=False))
+    assert all(b.nodes > a.nodes for a, b in pairwise(attempts))
     along_x, along_t = attempts[-1].nodes
     assert along_x < along_t and is_resolved(attempts[-1].tails)
 
