@@ -5,7 +5,7 @@ import pandas as pd
 
 from solvers.configuration.catalogue import Catalogue
 from workflow.analysis.statistics import median
-from workflow.analysis.summary import errors, floor_of, seconds_of
+from workflow.analysis.summary import errors, floor_of, seconds_of, table_of
 
 __all__ = ["floor"]
 
@@ -13,14 +13,12 @@ __all__ = ["floor"]
 def floor(summary: pd.DataFrame, catalogue: Catalogue) -> pd.DataFrame:
     """What a classical solver reaches on each problem, on one core: its relative L2 error on the grid that runs
     are measured on, and the CPU seconds from the problem to the solution, all resolutions that were tried
-    included. It uses no exact solution and no network. A problem whose solution is computed has the solver of
-    that: its floor is an estimate of that solution's error, below which no error means anything. Beside it the
-    method with the smallest median error over its seeds, by backend and numerics: how many times the floor that
-    is, and its CPU seconds of training. Where there is no floor, the column says why."""
-    rows = []
-    for (experiment, numerics, backend), runs in summary.groupby(
-        ["experiment", "numerics", "backend"], sort=False
-    ):
+    included. It is given the equation, its forcing and its data. A problem whose solution is computed has the
+    solver of that: its floor is an estimate of that solution's error, below which no error means anything. Beside
+    it the method with the smallest median error over its seeds, by backend and numerics: how many times the floor
+    that is, and its CPU seconds of training. Where there is no floor, the column says why."""
+    rows, asked = [], summary[summary.floor_solver != ""]
+    for (experiment, numerics, backend), runs in asked.groupby(["experiment", "numerics", "backend"], sort=False):
         medians = {method: median(errors(own)) for method, own in runs.groupby("method", sort=False)}
         best = min(medians, key=medians.__getitem__)
         found = runs.iloc[0]
@@ -33,4 +31,4 @@ def floor(summary: pd.DataFrame, catalogue: Catalogue) -> pd.DataFrame:
             | {"its CPU seconds, median": median(runs.cpu_seconds[runs.method == best])}
             | {"folder": found.floor_folder}
         )
-    return pd.DataFrame(rows)
+    return table_of(rows, "no floor of these problems was asked for")

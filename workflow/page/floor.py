@@ -51,13 +51,15 @@ def floors_told(summary: pd.DataFrame) -> str:
         for name, runs in by_problem
     }
     ratio = pd.Series(best)[floor.index] / floor
-    count, below = len(floor), int((ratio < 1).sum())
-    nearest = f"; below it {'is' if below == 1 else 'are'} {below}" if below else ""
+    below, all_problems = int((ratio < 1).sum()), summary.experiment.nunique()
+    where = "this problem" if all_problems == 1 else f"these {all_problems} problems"
+    if len(floor) < all_problems:
+        where = f"{len(floor)} of {where}"
+    nearer = f"; on {below} it is below that" if below else ""
     return (
-        f"A classical solver, on one core, has {_range(floor, '.1e')} on {'these' if count > 1 else 'this'}"
-        f" {count if count > 1 else ''} problem{'s' if count > 1 else ''}".replace("  ", " ")
-        + f", after {_range(seconds, '.2g')} CPU seconds; the smallest median error of a method here is"
-        f" {_range(ratio, '.2g')} times that{nearest}."
+        f"A classical solver, on one core, has the relative L2 error {_range(floor, '.1e')} on {where}, after"
+        f" {_range(seconds, '.2g')} CPU seconds; the smallest median error of a method here is"
+        f" {_range(ratio, '.2g')} times that{nearer}."
     )
 
 

@@ -28,6 +28,7 @@ WIDTH = 8.0  # inches
 DPI = 150
 PALETTE = "colorblind"
 DECADES_WITH_MINOR_TICKS = 2
+SMALLEST_SPAN = 100  # an axis may always get two decades longer for the line of the floor
 LABEL_POINTS = 11.0  # from one name at the end of a line to the next
 LINES = ("-", (0, (4, 1.5)), (0, (1, 1.2)), (0, (5, 1, 1, 1)))
 
@@ -99,7 +100,7 @@ def draw_floor(axis: Axes, error: float, label: str = "") -> None:
     downwards, where it is so small that the line would flatten all others. The limits of the axis are final
     then."""
     low, high = axis.get_ylim()
-    near = error >= low / (high / low)
+    near = error >= low / max(high / low, SMALLEST_SPAN)
     if near:
         axis.set_ylim(min(low, error / 2), max(high, 2 * error))
         axis.axhline(error, color="0.3", linestyle=":", linewidth=0.9)
