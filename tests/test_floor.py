@@ -235,6 +235,20 @@ def test_a_figure_of_runs_without_a_floor_is_as_before():
     assert not axis.texts
 
 
+def test_a_floor_of_other_code_or_a_damaged_one_is_outdated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    sweep = Sweep.from_command_line(CATALOGUE, ["scale=smoke", "experiments=poisson-2-50"])
+    assert not sweep.floor_outdated("poisson-2-50", tmp_path)
+    spec, folder = floor_spec("poisson-2-50", CATALOGUE), floor_folder("poisson-2-50", tmp_path)
+    monkeypatch.setattr(floors, "classical", lambda problem: floors.Classical("none", "not asked"))
+    solve_floor(spec, folder)
+    assert not sweep.floor_outdated("poisson-2-50", tmp_path)
+    monkeypatch.setattr(floors, "_fingerprint", lambda spec: "other code")
+    assert sweep.floor_outdated("poisson-2-50", tmp_path)
+    monkeypatch.undo()
+    (folder / FILE).write_text("{}")
+    assert sweep.floor_outdated("poisson-2-50", tmp_path)
+
+
 def test_a_sweep_of_the_archive_makes_no_floor(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(ROOT)
     config = ["scale=paper", "runs=archive", "experiments=heat-0.3"]

@@ -16,9 +16,10 @@ from solvers.runs.archive import ARCHIVE
 from solvers.runs.command import command_line
 from solvers.runs.finished import outdated
 from solvers.runs.floor import FILE as FLOOR
-from solvers.runs.floor import floor_folder, floor_spec, read_floor
+from solvers.runs.floor import floor_folder, floor_spec, is_floor_of, read_floor
 from solvers.runs.place import DEPTH, Place
 from solvers.runs.provenance import identity_of
+from solvers.runs.record import RecordError
 from solvers.runs.rows import source_of
 from solvers.runs.sources import runs_of, today
 from workflow.analysis import register
@@ -132,6 +133,16 @@ class Sweep:
         those of the archive that are of today's problem, else those that are made."""
         wanted = [name for name in self.experiments if experiment in (None, name)]
         return {name: self._floor(name) for name in wanted}
+
+    def floor_outdated(self, experiment: str, root: Path = RESULTS) -> bool:
+        """Whether below ``root`` there is a floor that is damaged, or not of today's problem and this code."""
+        folder = floor_folder(experiment, root)
+        try:
+            return (folder / FLOOR).exists() and not is_floor_of(
+                floor_spec(experiment, Catalogue()), read_floor(folder)
+            )
+        except RecordError:
+            return True
 
     def _floor(self, experiment: str) -> Path:
         archived = floor_folder(experiment, ARCHIVE)

@@ -125,6 +125,14 @@ def outdated(wildcards):
     return local(str(OUTDATED)) if again else local(ancient(str(OUTDATED)))
 
 
+def outdated_floor(wildcards):
+    """The same for a floor; a sweep of archived runs alone, which has no such file, takes what is there."""
+    if stored() or SWEEP.archived:
+        return []
+    again = SWEEP.floor_outdated(wildcards.experiment, results_here())
+    return local(str(OUTDATED)) if again else local(ancient(str(OUTDATED)))
+
+
 def floor_of(wildcards):
     """Specification and code of a floor, as a param: a change of either makes it again."""
     return floor_identity(floor_spec(wildcards.experiment, Catalogue()))

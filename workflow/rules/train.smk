@@ -30,6 +30,8 @@ rule train:
 # The floor of an experiment: seconds of a classical solver, by the very command a person types. One that is there and
 # is of this problem and code is taken.
 rule floor:
+    input:
+        outdated=outdated_floor,
     output:
         kept(["results/floor/{experiment}/floor.json"]),
     log:
