@@ -44,6 +44,10 @@ DEFAULTS = {
     "outdated": "",
     "command": "",
     "source": "fresh",
+    "floor_rel_l2": 1e-12,
+    "floor_cpu_seconds": 0.5,
+    "floor_solver": "finished: collocation, 36 x 121 nodes",
+    "floor_folder": "results/floor/heat-0.3",
 }
 DEFAULTS |= {f"{cost}_to_{target:g}": float("nan") for target in TARGETS for cost in ("evaluations", "seconds")}
 

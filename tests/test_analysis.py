@@ -8,10 +8,12 @@ import pandas as pd
 import pandera.errors
 import pytest
 
+from solvers.runs.archive import ARCHIVE
+from solvers.runs.floor import floor_folder
 from solvers.runs.record import RecordError, read_history, read_run
 from solvers.runs.rows import TARGETS
 from solvers.runs.run import run
-from tests.conftest import BACKENDS, CATALOGUE, smoke_spec
+from tests.conftest import BACKENDS, CATALOGUE, ROOT, smoke_spec
 from tests.summaries import summary_of
 from workflow.analysis import figures, profiles, register, tables
 from workflow.analysis.figures.errors import draw_errors, error_table
@@ -39,7 +41,7 @@ def folders(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def summary(folders):
-    return summarise(folders)
+    return summarise(folders, floors=[floor_folder("heat-0.3", ROOT / ARCHIVE)])
 
 
 def test_every_run_has_its_row(summary, folders):

@@ -58,11 +58,11 @@ def test_pods_make_the_results(tmp_path: Path):
     assert not (tree / "results").exists()
     containers = [cluster.container(job) for job in cluster.submitted]
     assert (
-        len(containers) == 3
-    )  # two trainings, the figures of one experiment; the rest is made by Snakemake itself
+        len(containers) == 4
+    )  # two trainings, floor and figures of one experiment; the rest is made by Snakemake itself
     assert {container["image"] for container in containers} == {chosen["container-image"]}
     gpus = [container["resources"]["requests"].get("nvidia.com/gpu") for container in containers]
-    assert sorted(gpus, key=str) == ["1", "1", None]
+    assert sorted(gpus, key=str) == ["1", "1", None, None]
 
 
 def run_pipeline(tree: Path, cluster: StandIn) -> subprocess.CompletedProcess:

@@ -12,9 +12,11 @@ import pandas as pd
 import pytest
 
 import problems
+from solvers.runs.archive import ARCHIVE
+from solvers.runs.floor import floor_folder
 from solvers.runs.run import run
 from tests.chromium import CHROMIUM, Visit, visit
-from tests.conftest import BACKENDS, CATALOGUE, smoke_spec
+from tests.conftest import BACKENDS, CATALOGUE, ROOT, smoke_spec
 from tests.summaries import seeds_of, summary_of
 from workflow.analysis import figures, register
 from workflow.analysis.claims import claims
@@ -45,7 +47,7 @@ def inputs(tmp_path_factory) -> Inputs:
             folders.append(root / "results" / "-".join([*method, backend]))
             run(smoke_spec(method, backend, "paper", overrides=overrides), folders[-1])
     reports = root / "reports/paper/smoke"
-    summary = summarise(folders)
+    summary = summarise(folders, floors=[floor_folder("heat-0.3", ROOT / ARCHIVE)])
     (reports / "tables").mkdir(parents=True)
     summary.to_csv(reports / "summary.csv", index=False)
     for entry in (entry for entry in register.TABLES if entry.applies(register.Shown(()))):
@@ -134,6 +136,13 @@ def test_a_table_that_nobody_announced_is_shown(page):
     text = page.read_text(encoding="utf-8")
     assert "Novel test" in text and "0.01235" in text
     assert STRANGE not in text and "&lt;script&gt;alert(1)" in text
+
+
+def test_the_page_tells_the_floor_of_the_experiment_that_has_one(page):
+    text = page.read_text(encoding="utf-8")
+    assert text.count("Floor: a classical solver has the relative L2 error") == 1
+    opening = text.partition('id="answer"')[2].partition("</ol>")[0]
+    assert "A classical solver, on one core" in opening and "on 1 of these 2 problems" in opening
 
 
 def test_the_page_counts_failures(page):

@@ -19,6 +19,7 @@ ROOMS = (
     "solvers.balancing",
     "solvers.backends",
     "solvers.model",
+    "solvers.classical",
     "problems",
 )
 """From top to bottom: a module may import from its own room and from those below."""

@@ -15,8 +15,11 @@ from solvers.plugins import unknown
 from solvers.runs.archive import ARCHIVE
 from solvers.runs.command import command_line
 from solvers.runs.finished import outdated
+from solvers.runs.floor import FILE as FLOOR
+from solvers.runs.floor import floor_folder, floor_spec, is_floor_of, read_floor
 from solvers.runs.place import DEPTH, Place
 from solvers.runs.provenance import identity_of
+from solvers.runs.record import RecordError
 from solvers.runs.rows import source_of
 from solvers.runs.sources import runs_of, today
 from workflow.analysis import register
@@ -125,6 +128,28 @@ class Sweep:
             for place in self._by_place
             if experiment in (None, place.experiment)
         ]
+
+    def floors(self, experiment: str | None = None) -> dict[str, Path]:
+        """The folders of the floors of one experiment or of all, by experiment: where all runs are archived ones,
+        those of the archive that are of today's problem, else those that are made."""
+        wanted = [name for name in self.experiments if experiment in (None, name)]
+        return {name: self._floor(name) for name in wanted}
+
+    def floor_outdated(self, experiment: str, root: Path = RESULTS) -> bool:
+        """Whether below ``root`` there is a floor that is damaged, or not of today's problem and this code."""
+        folder = floor_folder(experiment, root)
+        try:
+            return (folder / FLOOR).exists() and not is_floor_of(
+                floor_spec(experiment, Catalogue()), read_floor(folder)
+            )
+        except RecordError:
+            return True
+
+    def _floor(self, experiment: str) -> Path:
+        archived = floor_folder(experiment, ARCHIVE)
+        known = self.archived and (archived / FLOOR).exists()
+        taken = known and read_floor(archived).spec == floor_spec(experiment, Catalogue())
+        return archived if taken else floor_folder(experiment, RESULTS)
 
     def made(self) -> list[RunSpec]:
         """The runs that are made, not taken from the archive."""

@@ -13,7 +13,7 @@ from solvers.plugins import unknown
 
 __all__ = ["COMMANDS", "build"]
 
-COMMANDS = ("run", "list", "show", "compare", "status", "archive", "merge", "schema", "completion")
+COMMANDS = ("run", "floor", "list", "show", "compare", "status", "archive", "merge", "schema", "completion")
 """Each is a module of this package with a function ``execute``."""
 PACKAGE = "mmpinn-bench"
 RESULTS = Path("results")
@@ -54,7 +54,7 @@ def build() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(
         dest="command", required=True, metavar="COMMAND", help="what to do; COMMAND --help has its arguments:"
     )
-    for add in (_run, _list, _show, _compare, _status, _archive, _merge, _schema, _completion):
+    for add in (_run, _floor, _list, _show, _compare, _status, _archive, _merge, _schema, _completion):
         _debug(add(commands), default=argparse.SUPPRESS)
     return parser
 
@@ -140,6 +140,19 @@ def _run(commands: Any) -> argparse.ArgumentParser:
     return one
 
 
+def _floor(commands: Any) -> argparse.ArgumentParser:
+    one = commands.add_parser(
+        "floor",
+        help="solve an experiment's problem with a classical solver: the error to compare a network's with",
+        description="Solve the problem of an experiment with a classical solver, and write its error and seconds."
+        " One of the same specification and code that is there already is taken.",
+    )
+    _complete(one.add_argument("experiment", help="a file of config/experiments: see list"), complete.experiments)
+    _results(one)
+    one.add_argument("--force", action="store_true", help="solve anew")
+    return one
+
+
 def _list(commands: Any) -> argparse.ArgumentParser:
     shown = commands.add_parser(
         "list",
@@ -205,9 +218,10 @@ def _archive(commands: Any) -> argparse.ArgumentParser:
     kept = commands.add_parser(
         "archive",
         help="check finished runs, thin them and put them into the archive",
-        description="Check finished runs, thin them and put them into the archive, under version control.",
+        description="Check finished runs, thin them and put them into the archive, under version control. Floors"
+        " are put there as they are.",
     )
-    kept.add_argument("folders", nargs="+", type=Path, metavar="RUN", help="a run's folder")
+    kept.add_argument("folders", nargs="+", type=Path, metavar="RUN", help="a run's folder, or a floor's")
     kept.add_argument(
         "--to",
         type=Path,

@@ -31,15 +31,16 @@ ROOMS = (
     "solvers.training",
     "solvers.configuration.assembly",
     "solvers.randomness",
+    "solvers.classical",
 )
 """What makes numbers: these modules and packages, with all that is in them."""
 ENTRIES = ("solvers.configuration.assembly", "solvers.training.loop", "solvers.training.metrics")
 
 
-def fingerprint(plugins: Iterable[str]) -> str:
-    """16 hexadecimal digits for training, the measurement of errors, the named plug-in modules, and all that these
-    import from the rooms that make numbers."""
-    return _closure_hash(tuple(sorted({*ENTRIES, *plugins})))
+def fingerprint(plugins: Iterable[str], entries: Iterable[str] = ENTRIES) -> str:
+    """16 hexadecimal digits for the ``entries`` (training and the measurement of errors), the named plug-in
+    modules, and all that these import from the rooms that make numbers."""
+    return _closure_hash(tuple(sorted({*entries, *plugins})))
 
 
 def forget() -> None:

@@ -6,7 +6,7 @@ import resource
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib import metadata
@@ -26,9 +26,11 @@ __all__ = [
     "Machine",
     "ProcessClock",
     "Provenance",
+    "code_by",
     "code_of",
     "identity_of",
     "is_run_of",
+    "origin",
     "peak_memory_bytes",
     "provenance",
     "spec_hash",
@@ -80,9 +82,15 @@ class Provenance(StrictModel):
 def code_of(spec: RunSpec) -> Code:
     """The code that a run of ``spec`` would be made by now, read from the disk at this moment; with a fingerprint
     that says so if it cannot be read, as when it is being edited: that must not cost a training."""
+    return code_by(lambda: fingerprint(spec.plugins()))
+
+
+def code_by(made: Callable[[], str]) -> Code:
+    """The code as it is on the disk at this moment, ``made`` being what takes its fingerprint: see
+    :func:`code_of`."""
     forget()
     try:
-        return Code(*_git(), fingerprint(spec.plugins()))
+        return Code(*_git(), made())
     except (OSError, SyntaxError, ValueError) as error:
         return Code(*_git(), f"unreadable: {error}")
 
@@ -107,8 +115,21 @@ def provenance(
 ) -> Provenance:
     """The provenance of a run that ends now: ``code`` is what it started with, and its backend describes itself
     with versions, a ``device`` and the precision of its ``matrix_products``."""
+    dates = (started, finished)
+    return origin(spec_hash(spec), (code, code_of(spec)), description, pinned_core, dates)
+
+
+def origin(
+    made_from: str,
+    codes: tuple[Code, Code],
+    description: Mapping[str, str],
+    pinned_core: int | None,
+    dates: tuple[str, str],
+) -> Provenance:
+    """The provenance of what was made from a specification with the hash ``made_from``: ``codes`` and ``dates``
+    are those of its start and of its end; ``description`` as for :func:`provenance`."""
     frameworks = {n: version for n, version in description.items() if n not in ("device", "matrix_products")}
-    made_by, now = asdict(code), asdict(code_of(spec))
+    made_by, now = asdict(codes[0]), asdict(codes[1])
     return Provenance(
         versions={"python": platform.python_version()} | frameworks | {p: metadata.version(p) for p in _PACKAGES},
         machine=Machine(
@@ -121,9 +142,9 @@ def provenance(
             pinned_core=pinned_core,
         ),
         **made_by,
-        spec_hash=spec_hash(spec),
-        started=started,
-        finished=finished,
+        spec_hash=made_from,
+        started=dates[0],
+        finished=dates[1],
         changed_meanwhile=[name for name, value in made_by.items() if now[name] != value],
     )
 

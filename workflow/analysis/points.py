@@ -6,7 +6,7 @@ import pandas as pd
 
 from solvers.configuration.catalogue import Catalogue
 from workflow.analysis import statistics
-from workflow.analysis.summary import errors, grouped_by
+from workflow.analysis.summary import errors, floor_of, grouped_by
 from workflow.analysis.tables import FRESH
 
 __all__ = ["QUARTILES", "points", "quartiles"]
@@ -24,7 +24,8 @@ def points(summary: pd.DataFrame, catalogue: Catalogue) -> pd.DataFrame:
     of these runs did not finish; median and quartiles over the seeds of the relative L2 error (infinite for a run
     that did not finish), of iterations and of CPU seconds of training (of all runs). The mean square of the
     residual at fresh points over that at the points trained on (median): far above 1, the network fits its points
-    and not the equation."""
+    and not the equation. The floor is the relative L2 error of a classical solver, if the problem is the
+    experiment's own: an axis may change it."""
     keys = grouped_by(summary)
     rows = []
     for values, runs in summary.groupby(keys, sort=False):
@@ -37,6 +38,7 @@ def points(summary: pd.DataFrame, catalogue: Catalogue) -> pd.DataFrame:
                 for quantity, series in measured.items()
                 for name, value in quartiles(series).items()
             }
+            | floor_of(runs)
             | {FRESH: runs.fresh_residual_ratio.median()}
         )
     return pd.DataFrame(rows)

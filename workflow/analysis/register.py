@@ -49,6 +49,7 @@ COLUMNS = frozenset(
         *("evaluations_to_0.1", "evaluations_to_0.01", "evaluations_to_0.001"),
         *("seconds_to_0.1", "seconds_to_0.01", "seconds_to_0.001"),
         *("seeds", "runs", "finished", "failures", "median", "minimum", "level", "optimizer", "target", "at"),
+        *("floor", "floor_rel_l2", "floor_cpu_seconds", "floor_solver", "floor_folder"),
         *("problems", "lost", "regret", "low", "high", "p", "error", "distance", "evaluation"),
     )
 )
@@ -200,6 +201,7 @@ TABLES = (
     Table("beyond", "beyond:beyond", without_axes),
     Table("published", "published:published", with_published),
     Table("comparison", "tables:comparison", without_axes),
+    Table("floor", "floor:floor", without_axes),
     Table("ranking", "tables:ranking", without_axes),
     Table("statistics", "statistics:statistics"),
     Table("tests", "statistics:paired_tests", without_axes),

@@ -12,7 +12,7 @@ from scipy import stats
 
 from solvers.configuration.catalogue import Catalogue
 from solvers.runs.rows import TARGETS
-from workflow.analysis.summary import errors, grouped_by, table_of
+from workflow.analysis.summary import errors, floor_of, grouped_by, table_of
 
 __all__ = [
     "LEVEL",
@@ -87,7 +87,8 @@ def statistics(summary: pd.DataFrame, catalogue: Catalogue) -> pd.DataFrame:
     of the median (95 %), and the share of runs at or below 10 %, 1 % and 0.1 %. A run that did not finish has an
     infinite error and no success. The range of n seeds holds the true median with a probability of 1 - 2^(1-n),
     as the column says: 75 % for three seeds, 94 % for five. No interval of fewer than six reaches 95 %, so that
-    of the bootstrap, never wider than the range, promises more than they can tell."""
+    of the bootstrap, never wider than the range, promises more than they can tell. The floor is the relative L2
+    error of a classical solver on the same problem."""
     rows = []
     keys = grouped_by(summary)
     for axes, runs in summary.groupby(keys, sort=False):
@@ -98,6 +99,7 @@ def statistics(summary: pd.DataFrame, catalogue: Catalogue) -> pd.DataFrame:
             | {
                 "runs": len(runs),
                 "finished": int((runs.status == "finished").sum()),
+                **floor_of(runs),
                 "median": median(ours),
                 "minimum": ours.min(),
                 "maximum": ours.max(),

@@ -12,6 +12,7 @@ from solvers.configuration.axes import Axis
 from solvers.configuration.spec import RunSpec
 from solvers.runs.checked import checked_record
 from solvers.runs.finished import difference, made_otherwise
+from solvers.runs.floor import Floor, is_floor_of_run, read_floor
 from solvers.runs.record import FILES, RecordError, RunRecord, read_data, read_history
 from solvers.runs.rows import AXES, TARGETS, row_of, source_of
 from workflow.analysis.writing import as_written
@@ -25,9 +26,11 @@ __all__ = [
     "contended",
     "counted_errors",
     "errors",
+    "floor_of",
     "grouped_by",
     "label_of",
     "read_summary",
+    "seconds_of",
     "split",
     "summarise",
     "table_of",
@@ -63,15 +66,19 @@ SUMMARY = pa.DataFrameSchema(
         "command": _text,
         "folder": _text,
         "source": pa.Column(str, pa.Check.isin(["fresh", "archive"])),
-    },
+    }
+    | {"floor_rel_l2": _error, "floor_cpu_seconds": _reached, "floor_solver": _text, "floor_folder": _text},
     strict=True,
     ordered=True,
     unique=[*AXES, "seed"],
 )
 """The summary's columns, to which a study adds one for each axis: those of :func:`solvers.runs.rows.row_of`,
-missing where these are NaN, and ``outdated``, which says what of an archived run's specification and code is not
-today's."""
+missing where these are NaN, ``outdated``, which says what of an archived run's specification and code is not
+today's, and those of the floor (:mod:`solvers.runs.floor`) of the run's problem, empty if it was not asked for."""
 
+FLOORS = ("floor_rel_l2", "floor_cpu_seconds", "floor_solver", "floor_folder")
+"""The summary's columns of floors: relative L2 error and CPU seconds of a classical solver, how it ended or why
+there is none, and the folder of its record."""
 LOST = 1.0
 """The relative L2 error of predicting nothing: see :func:`counted_errors`."""
 CONTENDED = 1.1
@@ -88,21 +95,30 @@ Wanted = Callable[[Path], RunSpec | None]
 
 
 def summarise(
-    folders: Iterable[Path], axes: Sequence[Axis] = (), wanted: Wanted = lambda folder: None
+    folders: Iterable[Path],
+    axes: Sequence[Axis] = (),
+    wanted: Wanted = lambda folder: None,
+    floors: Iterable[Path] = (),
 ) -> pd.DataFrame:
-    """The summary of the runs in ``folders``, in their order, with a column for each of a study's axes.
+    """The summary of the runs in ``folders``, in their order, with a column for each of a study's axes, and the
+    floors of their problems, as far as they are in the folders ``floors``.
 
     ``wanted`` gives the specification that the run in a folder must have today; of an archived run it is only said
     what is another. Raises :class:`~solvers.runs.record.RecordError` naming every folder that holds no valid run,
     changed files, or a run of another specification or code than is wanted.
     """
-    rows, damaged = [], []
+    rows, damaged, known = [], [], {folder: read_floor(folder) for folder in floors}
     for folder in folders:
         try:
             record = checked_record(folder, FILES)
             otherwise = _made_otherwise(folder, wanted(folder))
             point = {axis.name: axis.value_of(record.spec.overrides) for axis in axes}
-            rows.append(row_of(record, read_history(folder), folder) | {"outdated": otherwise} | point)
+            rows.append(
+                row_of(record, read_history(folder), folder)
+                | {"outdated": otherwise}
+                | point
+                | _floor(record, known)
+            )
         except RecordError as error:
             damaged.append(str(error))
     if damaged:
@@ -112,6 +128,21 @@ def summarise(
         raise RecordError("\n".join([*damaged, f"damaged runs: {len(damaged)}; {hint}"]))
     names = [axis.name for axis in axes]
     return _schema(names).validate(pd.DataFrame(rows, columns=[*SUMMARY.columns, *names]))
+
+
+def _floor(record: RunRecord, floors: Mapping[Path, Floor]) -> dict[str, Any]:
+    """The columns of the floor of a run: of the same problem with the same parameters, which an axis may
+    change."""
+    for folder, floor in floors.items():
+        if is_floor_of_run(floor, record.spec):
+            error = floor.errors and floor.errors.rel_l2
+            return {
+                "floor_rel_l2": np.nan if error is None else error,
+                "floor_cpu_seconds": np.nan if floor.errors is None else floor.cpu_seconds["solving"],
+                "floor_solver": f"{floor.status}: {floor.spec.solver}, {floor.reason}",
+                "floor_folder": str(folder),
+            }
+    return {"floor_rel_l2": np.nan, "floor_cpu_seconds": np.nan, "floor_solver": "", "floor_folder": ""}
 
 
 def _made_otherwise(folder: Path, spec: RunSpec | None) -> str:
@@ -131,7 +162,11 @@ def read_summary(path: Path) -> pd.DataFrame:
     types = {name: str for name, column in SUMMARY.columns.items() if column.dtype == _text.dtype}
     missing = {name: "" for name in SUMMARY.columns if name not in types}
     summary = as_written(pd.read_csv(path, dtype=types, keep_default_na=False, na_values=missing))
-    return _schema(axes_of(summary)).validate(summary)
+    axes = axes_of(summary)
+    if FLOORS[0] not in summary:  # of a study that was kept before there were floors
+        summary = summary.assign(**dict(zip(FLOORS, (np.nan, np.nan, "", ""), strict=True)))
+        summary = summary[[*SUMMARY.columns, *axes]]
+    return _schema(axes).validate(summary)
 
 
 def axes_of(summary: pd.DataFrame) -> list[str]:
@@ -158,6 +193,17 @@ def counted_errors(runs: pd.DataFrame) -> np.ndarray:
     """:func:`errors`, none of which counts as more than :data:`LOST`: how wrong a useless answer is says nothing
     of what was chosen."""
     return np.minimum(errors(runs), LOST)
+
+
+def floor_of(runs: pd.DataFrame) -> dict[str, float]:
+    """The relative L2 error of the floor of runs of one problem, as a column of a table; missing if there is
+    none."""
+    return {"floor": runs.floor_rel_l2.iloc[0]}
+
+
+def seconds_of(runs: pd.DataFrame) -> dict[str, float]:
+    """The CPU seconds of the floor of runs of one problem, as a column of a table."""
+    return {"floor, CPU seconds": runs.floor_cpu_seconds.iloc[0]}
 
 
 def label_of(axes: Sequence[str], point: Iterable[Any]) -> str:

@@ -13,7 +13,7 @@ import pandas as pd
 from solvers.configuration.catalogue import Catalogue
 from workflow.analysis.stages import authors_iterations, by_place
 from workflow.analysis.statistics import failures_infinite, median
-from workflow.analysis.summary import AXES, contended, grouped_by, split, table_of
+from workflow.analysis.summary import AXES, contended, floor_of, grouped_by, seconds_of, split, table_of
 
 __all__ = ["FRESH", "comparison", "ranking", "reasons", "stages"]
 
@@ -40,7 +40,8 @@ def comparison(summary: pd.DataFrame, catalogue: Catalogue) -> pd.DataFrame:
     took of its processor are the CPU seconds; the wall seconds also hold its waits, for other runs on the same
     core or for a GPU. Contended are runs with more than 1.1 wall seconds for a CPU second. The mean square of the
     residual at fresh points, over that at the points trained on (median): far above 1, the network fits its points
-    and not the equation; missing for runs made before it was measured."""
+    and not the equation; missing for runs made before it was measured. The floor is the relative L2 error of a
+    classical solver on the same problem, see the table of floors."""
     rows = []
     for axes, runs in summary.groupby(AXES, sort=False):
         named = dict(zip(AXES, axes, strict=True))
@@ -59,6 +60,8 @@ def comparison(summary: pd.DataFrame, catalogue: Catalogue) -> pd.DataFrame:
             | _spread("wall seconds", runs.wall_seconds)
             | {"contended runs": int(contended(runs).sum())}
             | {FRESH: runs.fresh_residual_ratio.median()}
+            | floor_of(runs)
+            | seconds_of(runs)
             | {"source": ";".join(dict.fromkeys(runs.source)), "note": entry.note}
         )
     return pd.DataFrame(rows)

@@ -12,7 +12,7 @@ from solvers.configuration.catalogue import Catalogue, Method
 from workflow.analysis.judging import Judgement, Verdict, judge
 from workflow.analysis.stages import by_place, stalls
 from workflow.analysis.statistics import median, quartiles
-from workflow.analysis.summary import AXES, errors, table_of
+from workflow.analysis.summary import AXES, errors, floor_of, table_of
 from workflow.manifest import Manifest, Rules, read_manifest
 
 __all__ = ["coverage", "pairs_in_order", "verdict_counts", "verdicts"]
@@ -44,7 +44,8 @@ def verdicts(summary: pd.DataFrame, catalogue: Catalogue) -> pd.DataFrame:
     neither confirms nor refutes. Iterations (medians) and stop reasons stand by stage beside the authors'. A
     verdict depends on the errors, the number of seeds and the stalls of its own row alone: where two backends have
     equal errors but not equal verdicts, one has too few seeds or stalled. The order of the methods is shown and
-    not judged. A verdict under conditions other than the paper's neither confirms nor refutes it."""
+    not judged. A verdict under conditions other than the paper's neither confirms nor refutes it. The floor is the
+    relative L2 error of a classical solver on the same problem."""
     manifest = read_manifest(catalogue)
     rows = []
     for _, group in summary.groupby(["experiment", "numerics", "backend"], sort=False):
@@ -75,6 +76,7 @@ def _row(runs: pd.DataFrame, method: Method, pairs: tuple[int, int], manifest: M
         "median": middle,
         "lower quartile": low,
         "upper quartile": high,
+        **floor_of(runs),
         "minimum": ours.min(),
         "maximum": ours.max(),
         "median / authors": np.nan if known is None else middle / known,

@@ -16,7 +16,7 @@ FIRST = {
         "too few seeds",
     ),
     "verdicts": (
-        *("experiment", "method", "authors", "median", "verdict", "seeds", "backend", "numerics"),
+        *("experiment", "method", "authors", "median", "verdict", "floor", "seeds", "backend", "numerics"),
         *("median / authors", "so far"),
     ),
     "claims": (
@@ -26,17 +26,22 @@ FIRST = {
     "coverage": ("of the paper", "authors", "rule", "runs here", "because", "figure"),
     "beyond": (
         *("experiment", "method", "relative L2, median", "relative L2, worst", "paper's best relative L2"),
-        *("paper's best method", "runs", "backend", "CPU seconds, median"),
+        *("paper's best method", "floor", "runs", "backend", "CPU seconds, median"),
     ),
     "published": (
         *("experiment", "published", "published relative L2", "best method here", "its median relative L2"),
         *("here over published", "seeds", "backend", "numerics", "source"),
     ),
     "comparison": (
-        *("experiment", "method", "authors' relative L2", "relative L2, median", "runs", "backend", "numerics"),
+        *("experiment", "method", "authors' relative L2", "relative L2, median", "floor", "runs", "backend"),
+        "numerics",
         *("CPU seconds, median", "iterations, median", "finished", "relative L2, maximum"),
     ),
-    "statistics": ("experiment", "method", "median", "minimum", "maximum", "runs", "backend", "numerics"),
+    "statistics": ("experiment", "method", "median", "minimum", "maximum", "floor", "runs", "backend", "numerics"),
+    "floor": (
+        *("experiment", "floor", "floor, CPU seconds", "best method", "its median", "its median over the floor"),
+        *("its CPU seconds, median", "backend", "numerics"),
+    ),
     "tests": ("experiment", "a", "b", "shown at 5 %", "error of b / a", "low", "high", "seeds"),
     "targets": (
         *("experiment", "method", "target", "reached", "runs", "evaluations, median", "CPU seconds, median"),
@@ -61,7 +66,7 @@ FIRST = {
 """By table the columns that are seen first, in their order, of which those that say nothing are passed over."""
 
 BEHIND_AXES = {
-    "points": ("error, median", "error, lower quartile", "error, upper quartile", "seeds", "failures"),
+    "points": ("error, median", "error, lower quartile", "error, upper quartile", "floor", "seeds", "failures"),
 }
 """By table of a study, whose axes come first, the columns that are seen first behind these: what was found before
 how often, for a narrow window."""

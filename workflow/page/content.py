@@ -29,6 +29,7 @@ from workflow.page.check import check_in
 from workflow.page.claims import told_in
 from workflow.page.equations import Formula, formulas
 from workflow.page.float32 import stops
+from workflow.page.floor import FloorTold, floor_told
 from workflow.page.frameworks import frameworks
 from workflow.page.glossary import glossary
 from workflow.page.opening import Kind, kind_of, opening
@@ -72,6 +73,7 @@ class Section:
     group: str
     formulas: list[Formula]
     sources: dict[str, str]
+    floor: FloorTold | None
     tables: list[Table]
     pictures: list[Picture]
     runs: list[RunRow]
@@ -221,6 +223,7 @@ def _section(
         group=experiment.group or "",
         formulas=formulas(problem),
         sources={what: link(path) for what, path in files.items() if path.exists()},
+        floor=floor_told(runs, link),
         tables=[table for table in own if table.rows],
         pictures=[
             picture(path, image, experiment.title, link)

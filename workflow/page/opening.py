@@ -19,6 +19,7 @@ from workflow.manifest import Manifest, read_manifest
 from workflow.page.beyond import beyond_in
 from workflow.page.choices import choices_in
 from workflow.page.claims import times
+from workflow.page.floor import floors_told
 from workflow.page.frameworks import in_a_sentence
 from workflow.page.powers import powers_in
 from workflow.page.rules import rules_in
@@ -62,7 +63,7 @@ def opening(summary: pd.DataFrame, tables: Sequence[Path], catalogue: Catalogue)
             told = [_not_the_papers(summary, manifest), _pointing(claims), _in_order(read.get("ranking"))]
         told += [f"Beyond the paper, {text}" for text in beyond_in(tables)[:1]]
         told += _not_in_the_paper(summary, manifest, catalogue)
-    return [sentence for sentence in [*told, in_a_sentence(tables)] if sentence]
+    return [sentence for sentence in [*told, floors_told(summary), in_a_sentence(tables)] if sentence]
 
 
 def _named(names: Sequence[str], noun: str = "") -> str:

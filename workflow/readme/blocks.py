@@ -96,6 +96,7 @@ def _verdicts(summary: pd.DataFrame, catalogue: Catalogue) -> pd.DataFrame:
             | {
                 "authors": "unknown" if np.isnan(row["authors"]) else f"{row['authors']:.2e}",
                 "ours": f"[{ours}]({UP}{row['folder']})",
+                "floor": "-" if np.isnan(row["floor"]) else f"{row['floor']:.1e}",
                 "median / authors": "-" if np.isnan(row["median / authors"]) else f"{row['median / authors']:.3g}",
                 "seeds": row["seeds"].replace(";", ", "),
                 "verdict": _verdict(row),

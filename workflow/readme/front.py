@@ -17,6 +17,7 @@ from workflow.analysis.verdicts import verdict_counts
 from workflow.manifest import read_manifest
 from workflow.page.beyond import beyond_told
 from workflow.page.claims import told
+from workflow.page.floor import floors_told
 from workflow.page.sentences import in_sentences
 from workflow.readme.blocks import markdown, wrapped
 
@@ -32,14 +33,17 @@ def _name(backend: str) -> str:
 
 
 def answer_block(summary: pd.DataFrame, catalogue: Catalogue) -> str:
-    """How many of the authors' rows were run under the paper's conditions, how many are decided, and how; and what
-    methods beyond the paper come to."""
+    """How many of the authors' rows were run under the paper's conditions, how many are decided, and how; what
+    methods beyond the paper come to; and what a classical solver does."""
     rows = verdict_counts(summary, catalogue).to_dict("records")
     lines = [_answer(row) for row in rows if row["paper's conditions"]]
     left = [name for name in frameworks.names() if name not in set(summary.backend)]
     lines += [f"**{_name(name)}**: no row has been run yet." for name in left]
     told = beyond_told(beyond(summary, catalogue))
     lines += [f"**Beyond the paper** ([curvature](docs/curvature.md)): {text}" for text in told]
+    lines += [
+        f"**The floor** ([results](docs/results.md#the-floor)): {text}" for text in [floors_told(summary)] if text
+    ]
     return "\n".join(wrapped(line, "* ") for line in lines)
 
 

@@ -48,7 +48,7 @@ def archive() -> Sweep:
 
 def summary_of(sweep: Sweep) -> pd.DataFrame:
     """The summary of the sweep's runs. What of them is outdated is not in it: that changes with the code."""
-    return summarise(sweep.folders(), sweep.axes)
+    return summarise(sweep.folders(), sweep.axes, floors=sweep.floors().values())
 
 
 def tables_of(sweep: Sweep, summary: pd.DataFrame, catalogue: Catalogue) -> dict[str, pd.DataFrame]:

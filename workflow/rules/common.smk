@@ -5,9 +5,10 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
-from solvers.configuration.catalogue import ConfigurationError
+from solvers.configuration.catalogue import Catalogue, ConfigurationError
 from solvers.plugins import PluginError
 from solvers.runs.archive import ARCHIVE
+from solvers.runs.floor import FILE as FLOOR, floor_identity, floor_spec
 from solvers.runs.place import DEPTH, PATTERN, Place
 from solvers.runs.record import FILES, RecordError
 from workflow.analysis import register
@@ -47,6 +48,12 @@ def in_archive(path):
 def run_files(name, experiment=None):
     """The file called `name` of every run, or of every run of one experiment; no rule makes an archived one."""
     files = [folder / name for folder in SWEEP.folders(experiment)]
+    return [ancient(str(f)) if in_archive(f) else str(f) for f in files]
+
+
+def floor_files(experiment=None):
+    """The records of the floors of all experiments, or of one; no rule makes an archived one."""
+    files = [folder / FLOOR for folder in SWEEP.floors(experiment).values()]
     return [ancient(str(f)) if in_archive(f) else str(f) for f in files]
 
 
@@ -116,6 +123,19 @@ def outdated(wildcards):
         return []
     again = SWEEP.outdated(place(wildcards), results_here())
     return local(str(OUTDATED)) if again else local(ancient(str(OUTDATED)))
+
+
+def outdated_floor(wildcards):
+    """The same for a floor; a sweep of archived runs alone, which has no such file, takes what is there."""
+    if stored() or SWEEP.archived:
+        return []
+    again = SWEEP.floor_outdated(wildcards.experiment, results_here())
+    return local(str(OUTDATED)) if again else local(ancient(str(OUTDATED)))
+
+
+def floor_of(wildcards):
+    """Specification and code of a floor, as a param: a change of either makes it again."""
+    return floor_identity(floor_spec(wildcards.experiment, Catalogue()))
 
 
 def kept(files):

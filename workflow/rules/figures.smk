@@ -5,6 +5,7 @@ if UNGROUPED and SWEEP.figures_of(UNGROUPED[0]):
         input:
             runs=lambda wildcards: run_files("run.json", wildcards.experiment),
             others=lambda wildcards: other_files(wildcards.experiment),
+            floors=lambda wildcards: floor_files(wildcards.experiment),
         output:
             figure_outputs(
                 SWEEP.figures_of(UNGROUPED[0]),
@@ -30,6 +31,7 @@ if GROUPED and SWEEP.figures_of(GROUPED[0]):
         input:
             runs=lambda wildcards: run_files("run.json", wildcards.experiment),
             others=lambda wildcards: other_files(wildcards.experiment),
+            floors=lambda wildcards: floor_files(wildcards.experiment),
         output:
             figure_outputs(
                 SWEEP.figures_of(GROUPED[0]),

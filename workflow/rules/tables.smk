@@ -11,6 +11,7 @@ rule summary:
     input:
         runs=run_files("run.json"),
         others=other_files(),
+        floors=floor_files(),
     output:
         csv=report(
             "reports/{report}/summary.csv",

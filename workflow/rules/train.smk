@@ -25,3 +25,25 @@ rule train:
     shell:
         "{params.command} --results {params.results}"
         " --time-limit $(({resources.runtime} * 57)) > {log} 2>&1"
+
+
+# The floor of an experiment: seconds of a classical solver, by the very command a person types. One that is there and
+# is of this problem and code is taken.
+rule floor:
+    input:
+        outdated=outdated_floor,
+    output:
+        kept(["results/floor/{experiment}/floor.json"]),
+    log:
+        "logs/floor/{experiment}.log",
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        identity=floor_of,
+        results=lambda wildcards, output: Path(output[0]).parents[2],
+    message:
+        "floor of {wildcards.experiment}"
+    shell:
+        "python -m solvers floor {wildcards.experiment} --results {params.results} > {log} 2>&1"

@@ -10,4 +10,5 @@ from workflow.sweep import Sweep
 sys.stdout = sys.stderr = open(snakemake.log[0], "w", buffering=1)
 sweep = Sweep.from_config(snakemake.config)
 folders = (Path(path).parent for path in snakemake.input.runs)
-harmless(summarise(folders, sweep.axes, sweep.wanted)).to_csv(snakemake.output.csv, index=False)
+floors = (Path(path).parent for path in snakemake.input.floors)
+harmless(summarise(folders, sweep.axes, sweep.wanted, floors)).to_csv(snakemake.output.csv, index=False)

@@ -8,8 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from workflow.analysis.figures.runs import Run, authors_error, method_title
-from workflow.analysis.figures.style import colours, label_ends, legend, note, panels, styles
+from workflow.analysis.figures.runs import Run, authors_error, known_floor, method_title
+from workflow.analysis.figures.style import colours, draw_floor, label_ends, legend, note, panels, styles
 
 __all__ = ["AGAINST", "draw_errors", "error_table"]
 
@@ -55,7 +55,8 @@ def _common(values: Sequence[np.ndarray]) -> np.ndarray:
 
 def draw_errors(runs: Sequence[Run]) -> tuple[Figure, pd.DataFrame]:
     """Relative L2 error against iterations, evaluations and CPU seconds: median and range over the seeds. At the
-    right of each row the methods by name, with the number of their seeds, and the authors' errors as triangles."""
+    right of each row the methods by name, with the number of their seeds, and the authors' errors as triangles;
+    the error of a classical solver as a dotted line."""
     numerics = list(dict.fromkeys(run.record.spec.numerics for run in runs))
     hues, lines = colours([run.record.spec.method for run in runs]), styles(runs)
     theirs = {run.record.spec.method: authors_error(*_key(run)) for run in runs}
@@ -75,13 +76,18 @@ def draw_errors(runs: Sequence[Run]) -> tuple[Figure, pd.DataFrame]:
     for axis, name in zip(axes[:, -1], numerics, strict=True):
         own = tables[-1][tables[-1].numerics == name]
         _authors(axis, {method: theirs[method] for method in own.method.unique()}, hues)
+    if known := known_floor(runs):
+        for first, *others in axes:
+            draw_floor(first, *known)
+            for axis in others:
+                draw_floor(axis, known[0])
     for axis, name in zip(axes[:, -1], numerics, strict=True):
         _name(axis, tables[-1][tables[-1].numerics == name], titles, hues)
     mark = {"marker": "<", "color": "0.3", "linestyle": "", "label": "the authors' error"}
     legend(figure, {}, lines, [Line2D([], [], **mark)] if any(map(np.isfinite, theirs.values())) else [])
     note(figure, runs, [run for run in runs if len(run.history)], "history")
     table = pd.concat(tables, ignore_index=True)[["against", "at", *AXES, "rel_l2"]]
-    return figure, table.assign(authors=table.method.map(theirs))
+    return figure, table.assign(authors=table.method.map(theirs), floor=known[0] if known else np.nan)
 
 
 def _key(run: Run) -> tuple[str, str]:

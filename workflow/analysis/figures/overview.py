@@ -19,20 +19,25 @@ __all__ = ["draw_overview", "overview_table"]
 
 MARKERS = "o^sDv"
 COLUMNS = ["experiment", "method", "backend", "numerics", "seed", "status", "rel_l2", "authors"]
+FLOORS = {"floor_rel_l2": "floor", "floor_cpu_seconds": "floor seconds"}
 
 
 def overview_table(summary: pd.DataFrame, catalogue: Catalogue) -> pd.DataFrame:
-    """A row for each run: its relative L2 error and the authors', missing where there is none."""
+    """A row for each run: its relative L2 error, the authors' and that of a classical solver with its CPU seconds,
+    missing where there is none."""
 
     def authors(row: pd.Series) -> float | None:
         return catalogue.experiment(row.experiment).methods[row.method].authors.rel_l2
 
-    return summary.assign(authors=summary.apply(authors, axis=1).astype(float))[COLUMNS]
+    return summary.assign(authors=summary.apply(authors, axis=1).astype(float))[[*COLUMNS, *FLOORS]].rename(
+        columns=FLOORS
+    )
 
 
 def draw_overview(summary: pd.DataFrame, catalogue: Catalogue) -> tuple[Figure, pd.DataFrame]:
     """A line for each method of each experiment: a mark for each run, coloured by backend and shaped by
-    backend and numerics, and a bar for the authors."""
+    backend and numerics, and a bar for the authors; below each experiment's title the error of a classical solver,
+    and a dotted line where that is on the axis."""
     table = overview_table(summary, catalogue)
     lines = list(dict.fromkeys(zip(table.experiment, table.method, strict=True)))
     figure, axes = panels(1, 1, 0.9 + 0.2 * len(lines))
@@ -55,7 +60,7 @@ def draw_overview(summary: pd.DataFrame, catalogue: Catalogue) -> tuple[Figure, 
             error = table.rel_l2[rows].fillna(edge).clip(upper=edge)
             axis.scatter(error, places[rows] + shift, s=14, color=hues[backend], alpha=0.8, **look)
     axis.scatter(table.authors, places, marker="|", s=90, color="black", linewidths=1.6, zorder=3)
-    _label(axis, lines, catalogue)
+    _label(axis, lines, catalogue, table.drop_duplicates("experiment").set_index("experiment"))
     handles = [
         Line2D([], [], marker=shapes[b, n], color=hues[b], linestyle="", label=f"{b}, {n}") for b, n in series
     ]
@@ -66,8 +71,9 @@ def draw_overview(summary: pd.DataFrame, catalogue: Catalogue) -> tuple[Figure, 
     return figure, table
 
 
-def _label(axis: Axes, lines: Sequence[tuple[str, str]], catalogue: Catalogue) -> None:
-    """Methods as ticks, experiments at the right, a rule between two of them."""
+def _label(axis: Axes, lines: Sequence[tuple[str, str]], catalogue: Catalogue, experiments: pd.DataFrame) -> None:
+    """Methods as ticks, experiments at the right with their floors, a rule between two of them."""
+    axis.set_xlim(axis.get_xlim())
     axis.set_ylim(len(lines) - 0.5, -0.5)
     axis.set_yticks(range(len(lines)), [method_title(*line) for line in lines], fontsize="x-small")
     axis.set_xlabel("relative L2 error")
@@ -75,6 +81,11 @@ def _label(axis: Axes, lines: Sequence[tuple[str, str]], catalogue: Catalogue) -
         own = [i for i, (name, _) in enumerate(lines) if name == experiment]
         axis.axhline(own[0] - 0.5, color="0.6", linewidth=0.8)
         title = "\n".join(textwrap.wrap(catalogue.experiment(experiment).title, 26))
+        floor = experiments.loc[experiment]
+        if floor["floor"] > 0:
+            title += f"\nclassical: {floor['floor']:.1e} in {floor['floor seconds']:.2g} s"
+            if axis.get_xlim()[0] <= floor["floor"] <= axis.get_xlim()[1]:
+                axis.vlines(floor["floor"], own[0] - 0.5, own[-1] + 0.5, color="0.3", linestyle=":", linewidth=0.9)
         place = {"xycoords": ("axes fraction", "data"), "va": "center"}
         axis.annotate(title, (1.01, float(np.mean(own))), fontsize="x-small", linespacing=0.95, **place)
     sns.despine(ax=axis, left=True)

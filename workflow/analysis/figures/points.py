@@ -11,7 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
-from workflow.analysis.figures.style import LINES, colours, hide_unused, legend, panels
+from workflow.analysis.figures.runs import floor_label
+from workflow.analysis.figures.style import LINES, colours, draw_floor, hide_unused, legend, panels
 from workflow.analysis.points import quartiles
 from workflow.analysis.summary import axes_of, errors
 
@@ -73,7 +74,7 @@ def _is_numeric(values: Sequence[Any]) -> bool:
 
 def draw_lines(page: Page) -> tuple[Figure, pd.DataFrame]:
     """The relative L2 error against the values of one axis: the median over the seeds, and a band between the
-    quartiles. A cross marks a point at which runs failed."""
+    quartiles. A cross marks a point at which runs failed, a dotted line the error of a classical solver."""
     (name,) = page.axes
     table = _points(page)
     values = list(dict.fromkeys(table[name]))
@@ -89,6 +90,9 @@ def draw_lines(page: Page) -> tuple[Figure, pd.DataFrame]:
         axis.set_xticks(list(places.values()), list(map(str, places)))
     axis.set_xlabel(name)
     axis.set_ylabel("relative L2 error")
+    floors = page.rows[["floor_rel_l2", "floor_cpu_seconds"]].dropna().drop_duplicates()
+    if len(floors) == 1 and floors.floor_rel_l2.item() > 0:
+        draw_floor(axis, floors.floor_rel_l2.item(), floor_label(*floors.iloc[0]))
     legend(figure, hues, {f"{backend}, {numerics}": line for (backend, numerics), line in lines.items()})
     return figure, table
 

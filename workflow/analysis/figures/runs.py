@@ -12,10 +12,21 @@ import pandas as pd
 
 from solvers.configuration.catalogue import Catalogue, ConfigurationError
 from solvers.runs.checked import checked_record
+from solvers.runs.floor import Floor, is_floor_of_run, read_floor
 from solvers.runs.record import RunRecord, read_fields, read_history
 from solvers.runs.rows import cpu_history
 
-__all__ = ["Run", "authors_error", "by_panel", "lowest_seeds", "method_title", "named", "read_runs"]
+__all__ = [
+    "Run",
+    "authors_error",
+    "by_panel",
+    "floor_label",
+    "known_floor",
+    "lowest_seeds",
+    "method_title",
+    "named",
+    "read_runs",
+]
 
 HISTORY = ["level", "iteration", "evaluation", "seconds", "objective", "rel_l2"]
 """Columns that every history has, also an empty one."""
@@ -24,12 +35,13 @@ HISTORY = ["level", "iteration", "evaluation", "seconds", "objective", "rel_l2"]
 @dataclass(frozen=True)
 class Run:
     """A run: its record, its history (with CPU seconds) and its fields, which are empty if a run that failed has
-    none."""
+    none; and the floor of its problem, if there is one."""
 
     folder: Path
     record: RunRecord
     history: pd.DataFrame
     fields: Mapping[str, np.ndarray]
+    floor: Floor | None = None
 
     @property
     def label(self) -> str:
@@ -70,19 +82,36 @@ def authors_error(experiment: str, method: str) -> float:
     return np.nan if known is None else known
 
 
-def read_runs(folders: Sequence[Path]) -> list[Run]:
-    """The runs in ``folders``. Raises :class:`solvers.runs.record.RecordError` for a file, of weights too, that is
-    damaged or is not the one that was written."""
-    return [_read(folder) for folder in folders]
+def read_runs(folders: Sequence[Path], floors: Sequence[Path] = ()) -> list[Run]:
+    """The runs in ``folders``, with the floors of their problems among those in ``floors``. Raises
+    :class:`solvers.runs.record.RecordError` for a file, of weights too, that is damaged or is not the one that was
+    written."""
+    known = [read_floor(folder) for folder in floors]
+    return [_read(folder, known) for folder in folders]
 
 
-def _read(folder: Path) -> Run:
+def _read(folder: Path, floors: Sequence[Floor]) -> Run:
     record = checked_record(folder)
     history = read_history(folder) if (folder / "history.parquet").exists() else pd.DataFrame()
     if history.empty:
         history = pd.DataFrame(columns=HISTORY, dtype=float)
     fields = read_fields(folder) if (folder / "fields.npz").exists() else {}
-    return Run(folder, record, cpu_history(history, record), fields)
+    own = next((floor for floor in floors if is_floor_of_run(floor, record.spec)), None)
+    return Run(folder, record, cpu_history(history, record), fields, own)
+
+
+def known_floor(runs: Sequence[Run]) -> tuple[float, str] | None:
+    """The relative L2 error of the floor of the runs' problem, and its label; ``None`` if it is not known."""
+    floor = next((run.floor for run in runs if run.floor), None)
+    if floor is None or floor.errors is None or not floor.errors.rel_l2:
+        return None
+    error = floor.errors.rel_l2
+    return error, floor_label(error, floor.cpu_seconds["solving"])
+
+
+def floor_label(error: float, seconds: float) -> str:
+    """What a figure says of a floor."""
+    return f"classical solver: {error:.1e} in {seconds:.2g} s"
 
 
 def lowest_seeds(runs: Sequence[Run]) -> list[Run]:

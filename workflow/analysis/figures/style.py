@@ -22,12 +22,13 @@ from matplotlib.ticker import NullLocator
 from workflow.analysis.figures.runs import Run, named
 from workflow.analysis.writing import harmless
 
-__all__ = ["WIDTH", "colours", "label_ends", "legend", "note", "panels", "styles", "write_figure"]
+__all__ = ["WIDTH", "colours", "draw_floor", "label_ends", "legend", "note", "panels", "styles", "write_figure"]
 
 WIDTH = 8.0  # inches
 DPI = 150
 PALETTE = "colorblind"
 DECADES_WITH_MINOR_TICKS = 2
+SMALLEST_SPAN = 100  # an axis may always get two decades longer for the line of the floor
 LABEL_POINTS = 11.0  # from one name at the end of a line to the next
 LINES = ("-", (0, (4, 1.5)), (0, (1, 1.2)), (0, (5, 1, 1, 1)))
 
@@ -92,6 +93,25 @@ def label_ends(axis: Axes, ends: Sequence[tuple[float, str, Any]]) -> None:
         axis.annotate(
             name, (1.05, height - over), xycoords="axes fraction", va="center", fontsize="x-small", color=colour
         )
+
+
+def draw_floor(axis: Axes, error: float, label: str = "") -> None:
+    """A dotted horizontal line at the error of a classical solver, with a label; at the lower edge, with an arrow
+    downwards, where it is so small that the line would flatten all others. The limits of the axis are final
+    then."""
+    low, high = axis.get_ylim()
+    near = error >= low / max(high / low, SMALLEST_SPAN)
+    if near:
+        axis.set_ylim(min(low, error / 2), max(high, 2 * error))
+        axis.axhline(error, color="0.3", linestyle=":", linewidth=0.9)
+    else:
+        axis.set_ylim(low, high)
+    if not label:
+        return
+    place = (0.02, error) if near else (0.02, low)
+    where = {"xycoords": ("axes fraction", "data"), "textcoords": "offset points", "xytext": (0, 2)}
+    text = label if near else f"\N{DOWNWARDS ARROW} {label}"
+    axis.annotate(text, place, fontsize="x-small", color="0.3", va="bottom", **where)
 
 
 def note(figure: Figure, runs: Sequence[Run], shown: Sequence[Run], needed: str) -> None:

@@ -1,0 +1,1 @@
+"""Classical solvers of the problems: what a network is to be compared with."""
