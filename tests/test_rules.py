@@ -16,7 +16,11 @@ from solvers.balancing.base import State, StepObservation
 from solvers.balancing.brdr import Brdr
 from solvers.balancing.conflict_free import ConflictFree
 from solvers.balancing.dual_balanced import DualBalanced
+from solvers.balancing.ntk import Ntk
+from solvers.balancing.pcgrad import Pcgrad
+from solvers.balancing.rba import Rba
 from solvers.balancing.relobralo import Relobralo
+from solvers.balancing.soft_adapt import SoftAdapt
 from solvers.balancing.uncertainty import Uncertainty
 from solvers.optimizers.adam import Adam
 from tests.conftest import state_of
@@ -35,8 +39,14 @@ FOLLOWING = {
     "conflict-free": ConflictFree(),
     "augmented-lagrangian": AugmentedLagrangian(),
     "brdr": Brdr(("residual", "boundary"), decay=0.9, rate=0.9),
+    "soft-adapt": SoftAdapt(slope="normalized"),
+    "ntk": Ntk(update_every=3),
+    "pcgrad": Pcgrad(),
+    "rba": Rba(("residual", "boundary"), rate=0.1),
 }
 """Rules whose weights or direction change on the way, as they are tested on a training."""
+TOLERANCES: dict[str, float] = {}
+"""Of the objectives of ten steps between backends, where it is not 1e-10."""
 
 
 @pytest.fixture(params=NAMESPACES)
@@ -177,6 +187,161 @@ def test_the_published_vector_of_decay_rates(namespace):
         assert np.concatenate(weights).mean() == pytest.approx(1, rel=1e-9)
 
 
+SLOPES = [(10.0, 1.0, 0.1), (8.0, 0.5, 0.2)]
+
+
+def test_soft_adapts_published_vector(namespace):
+    found = advanced(SoftAdapt(beta=1.0), "abc", SLOPES, *namespace)
+    np.testing.assert_allclose(found["weights"], [0.2198146980, 0.9851411293, 1.7950441727], rtol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("settings", "slopes"),
+    [
+        ({"slope": "difference"}, [-2, -0.5, 0.1]),
+        ({"slope": "normalized"}, np.array([-2, -0.5, 0.1]) / 2.6),
+        ({"slope": "ratio"}, [0.8, 0.5, 2]),
+        ({"slope": "ratio", "loss_weighted": True}, [0.8, 0.5, 2]),
+    ],
+)
+def test_the_slopes_of_soft_adapt(namespace, settings, slopes):
+    """lambda is in proportion to exp(beta s), with or without the loss, and sums to k; one at the second step."""
+    rule = SoftAdapt(beta=0.7, **settings)
+    found = advanced(rule, "abc", SLOPES, *namespace)["weights"]
+    expected = np.exp(0.7 * np.array(slopes)) * (SLOPES[1] if rule.loss_weighted else 1)
+    np.testing.assert_allclose(found, 3 * expected / expected.sum(), rtol=1e-12)
+    assert found.sum() == pytest.approx(3, rel=1e-12)
+    np.testing.assert_array_equal(advanced(rule, "abc", SLOPES[:1], *namespace)["weights"], np.ones(3))
+
+
+def test_what_the_slopes_of_soft_adapt_do_not_depend_on():
+    """Of ratios: the unit of a term. Of normalized differences: that of all. Of differences: none of these."""
+    units = np.array([1e6, 1, 1])
+
+    def weights(slope: str, units: Any) -> np.ndarray:
+        return advanced(SoftAdapt(slope=slope), "abc", np.array(SLOPES) * units, np, np.asarray)["weights"]
+
+    np.testing.assert_allclose(weights("ratio", units), weights("ratio", 1), rtol=1e-12)
+    np.testing.assert_allclose(weights("normalized", 1e6), weights("normalized", 1), rtol=1e-12)
+    assert weights("normalized", units)[0] < 0.99 * weights("normalized", 1)[0]
+    assert weights("difference", 10)[0] < 0.5 * weights("difference", 1)[0]
+
+
+def test_slopes_of_any_size_leave_weights_finite(namespace):
+    found = advanced(SoftAdapt(), "abc", [(1e30, 1e12, 1.0), (1.0, 1e20, 0.0)], *namespace)["weights"]
+    np.testing.assert_allclose(found, [0, 3, 0])
+
+
+NORMS = {"boundary": np.array([4.0, 2.0]), "residual": np.array([100.0, 200.0, 300.0, 400.0])}
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({}, [1006 / 6, 1006 / 1000]),
+        ({"kernel": "mean"}, [126.5 / 3, 126.5 / 250]),
+        ({"kernel": "mean", "rate": 0.1}, [0.9 + 12.65 / 3, 0.9 + 12.65 / 250]),
+    ],
+)
+def test_weights_by_the_tangent_kernel_are_the_formulas(settings, expected):
+    """Traces 6 and 1000, means 3 and 250."""
+    seen, rule = SimpleNamespace(terms=list(NORMS), row_norms=NORMS), Ntk(**settings)
+    state, _ = rule.update(state_of(rule, NORMS), seen)
+    np.testing.assert_allclose(state["weights"], expected, rtol=1e-14)
+
+
+def test_the_tangent_kernels_weights_make_all_rates_one():
+    """lambda_i tr K_i is the same for all terms, whatever their units: those of the second are 1e3 times as large,
+    its rows' squares 1e6 times."""
+    rule, terms = Ntk(), list(NORMS)
+    for unit in (1.0, 1e6):
+        norms = {"boundary": NORMS["boundary"], "residual": unit * NORMS["residual"]}
+        state, _ = rule.update(state_of(rule, terms), SimpleNamespace(terms=terms, row_norms=norms))
+        traces = np.array([norms[term].sum() for term in terms])
+        np.testing.assert_allclose(state["weights"] * traces, traces.sum(), rtol=1e-14)
+
+
+def test_the_tangent_kernel_of_a_run_is_that_of_its_rows(backend_name):
+    """The weights after the one update are those of the Jacobian's rows, taken one by one."""
+    made = trial_of(backend_name, rule=Ntk(update_every=100))
+    made.train(Adam(3))
+    first = trial_of(backend_name, rule=balancing.load("sum")()).train(Adam(1)).theta
+    traces = dict.fromkeys(made.backend.names, 0.0)
+    for part in made.backend.rows(first):
+        traces[part.term] += float((part.jacobian**2).sum())
+    found = np.array(list(traces.values()))
+    np.testing.assert_allclose(made.balancing["weights"], found.sum() / found, rtol=1e-9)
+
+
+def chances(rule: Balancing, terms: int, convert: Any) -> Mapping[str, Any]:
+    """What the first of one step is given."""
+    return {name: convert(rows[0]) for name, rows in rule.chance(1, terms, np.random.default_rng(0)).items()}
+
+
+def test_pcgrads_published_vector(namespace):
+    xp, convert = namespace
+    gradients, rule = convert(np.array([[1.0, 2.0, 0.0], [-3.0, 1.0, 1.0]])), Pcgrad()
+    direction = rule.direction(gradients, convert(np.ones(2)), {}, chances(rule, 2, convert), xp)
+    np.testing.assert_allclose(np.asarray(direction), [-2.0727272727, 3.4909090909, 1.0909090909], rtol=1e-9)
+
+
+@pytest.mark.parametrize("weights", [[1.0, 1.0, 1.0], [3.0, 1.0, 0.5]])
+def test_pcgrad_goes_through_the_others_in_their_order(namespace, weights):
+    """Algorithm 1, of weighted gradients, with the orders that chance gave; none alone is against what is left."""
+    xp, convert = namespace
+    rule = Pcgrad()
+    given = np.array(weights)[:, None] * [[1.0, 2, 0, 1], [-3, 1, 1, 0], [0, -0.5, 2, -3]]
+    chance = chances(rule, 3, convert)
+    expected = np.zeros(4)
+    for i, order in enumerate(np.asarray(chance["order"])):
+        assert set(order) == {0, 1, 2} - {i}
+        own = given[i].copy()
+        for j in order:
+            if own @ given[j] < 0:
+                own -= own @ given[j] / (given[j] @ given[j]) * given[j]
+        expected += own
+    plain = convert(given / np.array(weights)[:, None])
+    found = rule.direction(plain, convert(np.array(weights)), {}, chance, xp)
+    np.testing.assert_allclose(np.asarray(found), expected, rtol=1e-12)
+    assert not np.allclose(expected, given.sum(axis=0))
+
+
+def test_pcgrad_leaves_gradients_that_agree(namespace):
+    xp, convert = namespace
+    for given in ([[1.0, 2.0], [1.0, 0.0], [0.5, 0.5]], [[2.0, -1.0]]):
+        rule, k = Pcgrad(), len(given)
+        gradients = convert(np.array(given))
+        found = rule.direction(gradients, convert(np.ones(k)), {}, chances(rule, k, convert), xp)
+        np.testing.assert_allclose(np.asarray(found), np.sum(given, axis=0), rtol=1e-15)
+
+
+def test_the_orders_of_pcgrad_are_equally_likely():
+    orders = Pcgrad().chance(6000, 3, np.random.default_rng(0))["order"]
+    assert orders.shape == (6000, 3, 2)
+    assert (orders[:, 0] == [1, 2]).all(axis=1).mean() == pytest.approx(0.5, abs=0.03)
+
+
+def attended(rule: Rba, steps: int, xp: Any, convert: Any, unit: float = 1.0) -> np.ndarray:
+    """The weights of three points after so many steps that saw the same residuals."""
+    state: Mapping[str, Any] = {k: convert(v) for k, v in state_of(rule, ["residual"]).items()}
+    seen = StepObservation(None, None, None, {"residual": convert(unit * np.array([0.5, -2.0, 1.0]))}, {})
+    for _ in range(steps):
+        state = rule.advance(state, seen, {}, xp)
+    return np.asarray(state["multiplier.residual"])
+
+
+def test_residual_based_attentions_published_vector(namespace):
+    """Whatever the unit of the residual is."""
+    for unit in (1.0, 1e6):
+        found = attended(Rba(), 2, *namespace, unit)
+        np.testing.assert_allclose(found, [0.00049975, 0.001999, 0.0009995], rtol=1e-12)
+
+
+def test_attention_comes_to_rest_at_its_bound():
+    limit = attended(Rba(decay=0.9, rate=0.1), 400, np, np.asarray)
+    np.testing.assert_allclose(limit, [0.25, 1, 0.5], rtol=1e-12)
+
+
 @pytest.mark.parametrize("name", FOLLOWING)
 def test_it_changes_on_the_way_and_a_kill_changes_nothing(name, backend_name):
     """Its state after ten steps is not that of the start, or its direction not the gradient's."""
@@ -196,7 +361,7 @@ def test_backends_agree(name):
         made = trial_of(backend, rule=FOLLOWING[name])
         made.train(Adam(10))
         ends.append(made.objectives)
-    np.testing.assert_allclose(ends[0], ends[1], rtol=1e-8)
+    np.testing.assert_allclose(ends[0], ends[1], rtol=TOLERANCES.get(name, 1e-10))
 
 
 @pytest.mark.parametrize(
@@ -209,6 +374,12 @@ def test_backends_agree(name):
         ("brdr", {"decay": 1.0}),
         ("brdr", {"rate": 0.0}),
         ("brdr", {"terms": ()}),
+        ("rba", {"terms": ()}),
+        ("rba", {"decay": 1.0}),
+        ("rba", {"rate": 0.0}),
+        ("ntk", {"update_every": 0}),
+        ("ntk", {"rate": 0.0}),
+        ("soft-adapt", {"beta": 0.0}),
         ("augmented-lagrangian", {"penalty": 0.0}),
         ("augmented-lagrangian", {"decay": 1.0}),
         ("augmented-lagrangian", {"progress": 0.0}),
