@@ -11,9 +11,11 @@ import torch
 
 from solvers import backends, balancing
 from solvers.balancing import Balancing
+from solvers.balancing._located import located
 from solvers.balancing.augmented_lagrangian import AugmentedLagrangian
 from solvers.balancing.base import State, StepObservation
 from solvers.balancing.brdr import Brdr
+from solvers.balancing.causal import Causal
 from solvers.balancing.conflict_free import ConflictFree
 from solvers.balancing.dual_balanced import DualBalanced
 from solvers.balancing.ntk import Ntk
@@ -22,8 +24,11 @@ from solvers.balancing.rba import Rba
 from solvers.balancing.relobralo import Relobralo
 from solvers.balancing.soft_adapt import SoftAdapt
 from solvers.balancing.uncertainty import Uncertainty
+from solvers.configuration.catalogue import ConfigurationError
 from solvers.optimizers.adam import Adam
-from tests.conftest import state_of
+from solvers.runs.record import read_history
+from solvers.runs.run import run
+from tests.conftest import smoke_spec, state_of
 from tests.trial import assert_same, continued, trial_of
 
 backends.load("jax")  # turns float64 on, whichever tests ran before
@@ -43,6 +48,7 @@ FOLLOWING = {
     "ntk": Ntk(update_every=3),
     "pcgrad": Pcgrad(),
     "rba": Rba(("residual", "boundary"), rate=0.1),
+    "causal": Causal(tolerances=(1e-4, 1e-3), chunks=7),
 }
 """Rules whose weights or direction change on the way, as they are tested on a training."""
 TOLERANCES: dict[str, float] = {}
@@ -342,6 +348,101 @@ def test_attention_comes_to_rest_at_its_bound():
     np.testing.assert_allclose(limit, [0.25, 1, 0.5], rtol=1e-12)
 
 
+def in_time(rule: Causal, times: Any) -> Balancing:
+    """The rule, told that the residual has points at these times."""
+    problem = SimpleNamespace(coordinates=("x", "t"))
+    points = np.stack([np.zeros(len(times)), np.array(times)], axis=1)
+    constraint = SimpleNamespace(points=points, equation=SimpleNamespace(problem=problem))
+    return located(rule, [SimpleNamespace(name="residual", constraints=[constraint])])
+
+
+def causal(rule: Balancing, residuals: Any, xp: Any, convert: Any) -> list[dict[str, np.ndarray]]:
+    """The state at the start, and after each step that saw the next row of the residuals."""
+    state: Mapping[str, Any] = state_of(rule, {"initial": 2, "residual": len(residuals[0])})
+    state, found = {name: convert(array) for name, array in state.items()}, []
+    for row in [None, *residuals]:
+        if row is not None:
+            seen = StepObservation(None, None, None, {"residual": convert(np.array(row, float))}, {})
+            state = rule.advance(state, seen, {}, xp)
+        kept = {name: np.asarray(array) for name, array in state.items()}
+        found.append(kept | {"weights": kept["multiplier.residual"] ** 2})
+    return found
+
+
+def test_causal_weights_are_the_published_ones(namespace):
+    """Of three chunks of the same residual; the points stand in another order than their times."""
+    rule = in_time(Causal(tolerances=(1.0,), chunks=3), [0.9, 0.1, 0.5, 0.2, 0.8, 0.4])
+    start, after = causal(rule, [[1, -1, 1, 1, -1, 1]], *namespace)
+    one, two, three = 1.0, 0.3678794412, 0.1353352832
+    np.testing.assert_allclose(after["weights"], [three, one, two, one, three, two], rtol=1e-9)
+    np.testing.assert_array_equal(start["weights"], [0, 1, 0, 1, 0, 0])
+
+
+def test_a_chunk_waits_for_earlier_ones_alone(namespace):
+    """A residual of its own, or a later one, leaves a chunk's weight: no triangle is the wrong way round."""
+    rule = in_time(Causal(tolerances=(1.0,), chunks=3), [0.0, 0.5, 1.0])
+    for i in range(3):
+        _, after = causal(rule, [np.eye(3)[i]], *namespace)
+        np.testing.assert_allclose(after["weights"], [1, *(np.exp(-1.0 * (m > i)) for m in (1, 2))], rtol=1e-12)
+
+
+def test_epsilon_goes_on_once_all_chunks_count(namespace):
+    rule = in_time(Causal(tolerances=(0.1, 1.0, 10.0), chunks=2), [0.0, 1.0])
+    rows = [[2.0, 0], [0.2, 5], [0.2, 5], [0.01, 5], [0.0, 5], [0.0, 5]]
+    found = [float(state["epsilon"][0]) for state in causal(rule, rows, *namespace)]
+    assert found == [0.1, 0.1, 1.0, 1.0, 10.0, 10.0, 10.0]
+
+
+def test_causal_weights_have_other_chunks_for_fewer_points_and_a_weight_for_conditions():
+    rule = in_time(Causal(chunks=32, weights={"initial": 1e3}), [0.0, 1.0, 0.5])
+    state = state_of(rule, {"initial": 2, "residual": 3})
+    assert state["member"].shape == (3, 3) and list(state["weights"]) == [1e3, 1]
+    objective, _ = rule.combine(np.array([2.0, 3.0]), state, np)
+    assert objective == 2003
+
+
+def test_causal_weights_that_know_no_times_are_an_error():
+    rule = Causal()
+    with pytest.raises(LookupError, match="told"):
+        causal(rule, [[1.0, 2.0]], np, np.asarray)
+
+
+@pytest.mark.parametrize(
+    ("case", "overrides", "parts"),
+    [
+        (("pulse", "pinn"), [], ["balancing.coordinate", 'value "t"', "is no time", "none at its end 1"]),
+        (("helmholtz-1-8", "mff"), [], ["balancing.coordinate", 'value "t"', "x, y"]),
+        (("heat-0.3", "pinn"), ["balancing.coordinate=x"], ["balancing.coordinate", 'value "x"', "is no time"]),
+        (("heat-0.3", "pinn"), ["grouping={name: tree, count: 2}"], ["balancing.name", "in one term"]),
+        (
+            ("heat-0.3", "pinn"),
+            ["points.residual={strategy: rad, count: 50}"],
+            ["balancing.name", "stay the same"],
+        ),
+    ],
+)
+def test_causal_weights_are_refused_where_there_is_no_time(case, overrides, parts):
+    with pytest.raises(ConfigurationError) as refused:
+        smoke_spec(case, "jax", overrides=["balancing={name: causal}", *overrides])
+    assert all(part in str(refused.value) for part in parts), str(refused.value)
+
+
+@pytest.mark.parametrize("case", [("heat-0.3", "pinn"), ("burgers", "pinn"), ("klein-gordon-5", "bfgs-tuned")])
+def test_problems_in_time_are_known(case):
+    problem = smoke_spec(case, "jax").build_problem()
+    Causal().check(problem)
+
+
+def test_a_run_tells_causal_weights_its_times(tmp_path, backend_name):
+    """Else its first step is an error; two levels, in each of which the weights begin anew."""
+    levels = "levels=[{stages: [{optimizer: adam, iterations: 6}]}, {stages: [{optimizer: adam, iterations: 6}]}]"
+    own = "balancing={name: causal, tolerances: [1.0e-4], chunks: 5}"
+    spec = smoke_spec(("heat-0.3", "pinn"), backend_name, overrides=[own, levels, "evaluation.every=2"])
+    assert run(spec, tmp_path / "run").status == "finished"
+    weights = read_history(tmp_path / "run")["weight.residual"].to_numpy()
+    assert len(weights) == 7 and (np.diff(weights)[:2] != 0).all()
+
+
 @pytest.mark.parametrize("name", FOLLOWING)
 def test_it_changes_on_the_way_and_a_kill_changes_nothing(name, backend_name):
     """Its state after ten steps is not that of the start, or its direction not the gradient's."""
@@ -374,6 +475,10 @@ def test_backends_agree(name):
         ("brdr", {"decay": 1.0}),
         ("brdr", {"rate": 0.0}),
         ("brdr", {"terms": ()}),
+        ("causal", {"tolerances": ()}),
+        ("causal", {"tolerances": (1.0, 1.0)}),
+        ("causal", {"reached": 1.0}),
+        ("causal", {"chunks": 0}),
         ("rba", {"terms": ()}),
         ("rba", {"decay": 1.0}),
         ("rba", {"rate": 0.0}),
