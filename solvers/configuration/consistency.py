@@ -161,10 +161,9 @@ def _check_balancing(spec: "RunSpec", problem: Problem) -> None:
             )
             raise KeyProblem(f"{key}.name", named, needed)
         for stage in level.stages:
-            if rule.trained and getattr(stage.optimizer, "by_term", False):
-                problem_is = (
-                    f"has weights of its own to train, which {stage.name} cannot: it takes each term apart"
-                )
+            if (rule.trained or rule.own_direction) and getattr(stage.optimizer, "by_term", False):
+                having = "weights of its own to train" if rule.trained else "a direction of its own"
+                problem_is = f"has {having}, which {stage.name} cannot follow: it takes each term apart"
                 raise KeyProblem(f"{key}.name", named, problem_is)
 
 
