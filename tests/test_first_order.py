@@ -219,6 +219,15 @@ def test_a_kill_changes_nothing(backend_name, name, rule):
 
 
 @pytest.mark.parametrize("name", OF_EACH)
+def test_float32_is_close_to_float64(name, backend_name):
+    """Whatever of it is in float64 in both."""
+    made = [trial_of(backend_name, numerics, rule=Sum()) for numerics in ("paper", "strict")]
+    ends = [each.train(OF_EACH[name]).theta for each in made]
+    assert [end.dtype for end in ends] == [np.float32, np.float64]
+    assert np.linalg.norm(ends[0] - ends[1]) < 0.05 * np.linalg.norm(ends[1] - made[1].theta)
+
+
+@pytest.mark.parametrize("name", OF_EACH)
 def test_backends_agree(name):
     paths = []
     for backend in BACKENDS:

@@ -456,6 +456,15 @@ def test_it_changes_on_the_way_and_a_kill_changes_nothing(name, backend_name):
 
 
 @pytest.mark.parametrize("name", FOLLOWING)
+def test_it_trains_in_float32(name, backend_name):
+    """Residuals and parameters are in another precision than its state and the sums over points."""
+    made = trial_of(backend_name, "paper", rule=FOLLOWING[name])
+    training = made.train(Adam(4))
+    assert training.status == "finished" and training.theta.dtype == np.float32
+    assert np.isfinite(training.theta).all() and (training.theta != made.theta).any()
+
+
+@pytest.mark.parametrize("name", FOLLOWING)
 def test_backends_agree(name):
     ends = []
     for backend in backends.names():

@@ -90,7 +90,8 @@ class Causal(Located, Sum):
         if self.terms_by_name is None:
             raise LookupError("causal weights were not told where the points lie: see balancing._located")
         member, epsilon, tolerances = state["member"], state["epsilon"], state["tolerances"]
-        means = (member @ seen.residuals[RESIDUAL] ** 2) / member.sum(1)
+        residuals = seen.residuals[RESIDUAL] * xp.ones_like(member[0])  # in the state's precision
+        means = (member @ residuals**2) / member.sum(1)
         weights = xp.exp(-epsilon * (state["earlier"] @ means))
         following = xp.amin(xp.where(tolerances > epsilon, tolerances, tolerances[-1]))
         after = xp.where(xp.amin(weights) > self.reached, following, epsilon)
