@@ -55,7 +55,7 @@ ELSEWHERE = {
     "python -m tests.faults.hostile": "test_hostile_input.py: a twelfth of it",
     "python -m benchmarks.against": "needs another checkout; test_benchmarks.py imports it",
     "python -m benchmarks.time_to_error": "takes an hour, and DeepXDE; test_benchmarks.py: its methods and its table",
-    ADDED.format("jax", "soft-adapt"): "test_additions.py: the same rule, in an experiment of its own",
+    ADDED.format("jax", "inverse-means"): "test_additions.py: the same rule, in an experiment of its own",
     ADDED.format("torch", "log-sum"): "test_examples.py",
     "pip install": "test_environment.py: extras, lock and files of the package; installing takes the network",
     "python -m workflow.keep": "test_keep.py",

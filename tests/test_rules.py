@@ -11,15 +11,24 @@ import torch
 
 from solvers import backends, balancing
 from solvers.balancing import Balancing
+from solvers.balancing._located import located
 from solvers.balancing.augmented_lagrangian import AugmentedLagrangian
 from solvers.balancing.base import State, StepObservation
 from solvers.balancing.brdr import Brdr
+from solvers.balancing.causal import Causal
 from solvers.balancing.conflict_free import ConflictFree
 from solvers.balancing.dual_balanced import DualBalanced
+from solvers.balancing.ntk import Ntk
+from solvers.balancing.pcgrad import Pcgrad
+from solvers.balancing.rba import Rba
 from solvers.balancing.relobralo import Relobralo
+from solvers.balancing.soft_adapt import SoftAdapt
 from solvers.balancing.uncertainty import Uncertainty
+from solvers.configuration.catalogue import ConfigurationError
 from solvers.optimizers.adam import Adam
-from tests.conftest import state_of
+from solvers.runs.record import read_history
+from solvers.runs.run import run
+from tests.conftest import smoke_spec, state_of
 from tests.trial import assert_same, continued, trial_of
 
 backends.load("jax")  # turns float64 on, whichever tests ran before
@@ -35,8 +44,15 @@ FOLLOWING = {
     "conflict-free": ConflictFree(),
     "augmented-lagrangian": AugmentedLagrangian(),
     "brdr": Brdr(("residual", "boundary"), decay=0.9, rate=0.9),
+    "soft-adapt": SoftAdapt(slope="normalized"),
+    "ntk": Ntk(update_every=3),
+    "pcgrad": Pcgrad(),
+    "rba": Rba(("residual", "boundary"), rate=0.1),
+    "causal": Causal(tolerances=(1e-4, 1e-3), chunks=7),
 }
 """Rules whose weights or direction change on the way, as they are tested on a training."""
+TOLERANCES: dict[str, float] = {}
+"""Of the objectives of ten steps between backends, where it is not 1e-10."""
 
 
 @pytest.fixture(params=NAMESPACES)
@@ -177,6 +193,256 @@ def test_the_published_vector_of_decay_rates(namespace):
         assert np.concatenate(weights).mean() == pytest.approx(1, rel=1e-9)
 
 
+SLOPES = [(10.0, 1.0, 0.1), (8.0, 0.5, 0.2)]
+
+
+def test_soft_adapts_published_vector(namespace):
+    found = advanced(SoftAdapt(beta=1.0), "abc", SLOPES, *namespace)
+    np.testing.assert_allclose(found["weights"], [0.2198146980, 0.9851411293, 1.7950441727], rtol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("settings", "slopes"),
+    [
+        ({"slope": "difference"}, [-2, -0.5, 0.1]),
+        ({"slope": "normalized"}, np.array([-2, -0.5, 0.1]) / 2.6),
+        ({"slope": "ratio"}, [0.8, 0.5, 2]),
+        ({"slope": "ratio", "loss_weighted": True}, [0.8, 0.5, 2]),
+    ],
+)
+def test_the_slopes_of_soft_adapt(namespace, settings, slopes):
+    """lambda is in proportion to exp(beta s), with or without the loss, and sums to k; one at the second step."""
+    rule = SoftAdapt(beta=0.7, **settings)
+    found = advanced(rule, "abc", SLOPES, *namespace)["weights"]
+    expected = np.exp(0.7 * np.array(slopes)) * (SLOPES[1] if rule.loss_weighted else 1)
+    np.testing.assert_allclose(found, 3 * expected / expected.sum(), rtol=1e-12)
+    assert found.sum() == pytest.approx(3, rel=1e-12)
+    np.testing.assert_array_equal(advanced(rule, "abc", SLOPES[:1], *namespace)["weights"], np.ones(3))
+
+
+def test_what_the_slopes_of_soft_adapt_do_not_depend_on():
+    """Of ratios: the unit of a term. Of normalized differences: that of all. Of differences: none of these."""
+    units = np.array([1e6, 1, 1])
+
+    def weights(slope: str, units: Any) -> np.ndarray:
+        return advanced(SoftAdapt(slope=slope), "abc", np.array(SLOPES) * units, np, np.asarray)["weights"]
+
+    np.testing.assert_allclose(weights("ratio", units), weights("ratio", 1), rtol=1e-12)
+    np.testing.assert_allclose(weights("normalized", 1e6), weights("normalized", 1), rtol=1e-12)
+    assert weights("normalized", units)[0] < 0.99 * weights("normalized", 1)[0]
+    assert weights("difference", 10)[0] < 0.5 * weights("difference", 1)[0]
+
+
+def test_slopes_of_any_size_leave_weights_finite(namespace):
+    found = advanced(SoftAdapt(), "abc", [(1e30, 1e12, 1.0), (1.0, 1e20, 0.0)], *namespace)["weights"]
+    np.testing.assert_allclose(found, [0, 3, 0])
+
+
+NORMS = {"boundary": np.array([4.0, 2.0]), "residual": np.array([100.0, 200.0, 300.0, 400.0])}
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({}, [1006 / 6, 1006 / 1000]),
+        ({"kernel": "mean"}, [126.5 / 3, 126.5 / 250]),
+        ({"kernel": "mean", "rate": 0.1}, [0.9 + 12.65 / 3, 0.9 + 12.65 / 250]),
+    ],
+)
+def test_weights_by_the_tangent_kernel_are_the_formulas(settings, expected):
+    """Traces 6 and 1000, means 3 and 250."""
+    seen, rule = SimpleNamespace(terms=list(NORMS), row_norms=NORMS), Ntk(**settings)
+    state, _ = rule.update(state_of(rule, NORMS), seen)
+    np.testing.assert_allclose(state["weights"], expected, rtol=1e-14)
+
+
+def test_the_tangent_kernels_weights_make_all_rates_one():
+    """lambda_i tr K_i is the same for all terms, whatever their units: those of the second are 1e3 times as large,
+    its rows' squares 1e6 times."""
+    rule, terms = Ntk(), list(NORMS)
+    for unit in (1.0, 1e6):
+        norms = {"boundary": NORMS["boundary"], "residual": unit * NORMS["residual"]}
+        state, _ = rule.update(state_of(rule, terms), SimpleNamespace(terms=terms, row_norms=norms))
+        traces = np.array([norms[term].sum() for term in terms])
+        np.testing.assert_allclose(state["weights"] * traces, traces.sum(), rtol=1e-14)
+
+
+def test_the_tangent_kernel_of_a_run_is_that_of_its_rows(backend_name):
+    """The weights after the one update are those of the Jacobian's rows, taken one by one."""
+    made = trial_of(backend_name, rule=Ntk(update_every=100))
+    made.train(Adam(3))
+    first = trial_of(backend_name, rule=balancing.load("sum")()).train(Adam(1)).theta
+    traces = dict.fromkeys(made.backend.names, 0.0)
+    for part in made.backend.rows(first):
+        traces[part.term] += float((part.jacobian**2).sum())
+    found = np.array(list(traces.values()))
+    np.testing.assert_allclose(made.balancing["weights"], found.sum() / found, rtol=1e-9)
+
+
+def chances(rule: Balancing, terms: int, convert: Any) -> Mapping[str, Any]:
+    """What the first of one step is given."""
+    return {name: convert(rows[0]) for name, rows in rule.chance(1, terms, np.random.default_rng(0)).items()}
+
+
+def test_pcgrads_published_vector(namespace):
+    xp, convert = namespace
+    gradients, rule = convert(np.array([[1.0, 2.0, 0.0], [-3.0, 1.0, 1.0]])), Pcgrad()
+    direction = rule.direction(gradients, convert(np.ones(2)), {}, chances(rule, 2, convert), xp)
+    np.testing.assert_allclose(np.asarray(direction), [-2.0727272727, 3.4909090909, 1.0909090909], rtol=1e-9)
+
+
+@pytest.mark.parametrize("weights", [[1.0, 1.0, 1.0], [3.0, 1.0, 0.5]])
+def test_pcgrad_goes_through_the_others_in_their_order(namespace, weights):
+    """Algorithm 1, of weighted gradients, with the orders that chance gave; none alone is against what is left."""
+    xp, convert = namespace
+    rule = Pcgrad()
+    given = np.array(weights)[:, None] * [[1.0, 2, 0, 1], [-3, 1, 1, 0], [0, -0.5, 2, -3]]
+    chance = chances(rule, 3, convert)
+    expected = np.zeros(4)
+    for i, order in enumerate(np.asarray(chance["order"])):
+        assert set(order) == {0, 1, 2} - {i}
+        own = given[i].copy()
+        for j in order:
+            if own @ given[j] < 0:
+                own -= own @ given[j] / (given[j] @ given[j]) * given[j]
+        expected += own
+    plain = convert(given / np.array(weights)[:, None])
+    found = rule.direction(plain, convert(np.array(weights)), {}, chance, xp)
+    np.testing.assert_allclose(np.asarray(found), expected, rtol=1e-12)
+    assert not np.allclose(expected, given.sum(axis=0))
+
+
+def test_pcgrad_leaves_gradients_that_agree(namespace):
+    xp, convert = namespace
+    for given in ([[1.0, 2.0], [1.0, 0.0], [0.5, 0.5]], [[2.0, -1.0]]):
+        rule, k = Pcgrad(), len(given)
+        gradients = convert(np.array(given))
+        found = rule.direction(gradients, convert(np.ones(k)), {}, chances(rule, k, convert), xp)
+        np.testing.assert_allclose(np.asarray(found), np.sum(given, axis=0), rtol=1e-15)
+
+
+def test_the_orders_of_pcgrad_are_equally_likely():
+    orders = Pcgrad().chance(6000, 3, np.random.default_rng(0))["order"]
+    assert orders.shape == (6000, 3, 2)
+    assert (orders[:, 0] == [1, 2]).all(axis=1).mean() == pytest.approx(0.5, abs=0.03)
+
+
+def attended(rule: Rba, steps: int, xp: Any, convert: Any, unit: float = 1.0) -> np.ndarray:
+    """The weights of three points after so many steps that saw the same residuals."""
+    state: Mapping[str, Any] = {k: convert(v) for k, v in state_of(rule, ["residual"]).items()}
+    seen = StepObservation(None, None, None, {"residual": convert(unit * np.array([0.5, -2.0, 1.0]))}, {})
+    for _ in range(steps):
+        state = rule.advance(state, seen, {}, xp)
+    return np.asarray(state["multiplier.residual"])
+
+
+def test_residual_based_attentions_published_vector(namespace):
+    """Whatever the unit of the residual is."""
+    for unit in (1.0, 1e6):
+        found = attended(Rba(), 2, *namespace, unit)
+        np.testing.assert_allclose(found, [0.00049975, 0.001999, 0.0009995], rtol=1e-12)
+
+
+def test_attention_comes_to_rest_at_its_bound():
+    limit = attended(Rba(decay=0.9, rate=0.1), 400, np, np.asarray)
+    np.testing.assert_allclose(limit, [0.25, 1, 0.5], rtol=1e-12)
+
+
+def in_time(rule: Causal, times: Any) -> Balancing:
+    """The rule, told that the residual has points at these times."""
+    problem = SimpleNamespace(coordinates=("x", "t"))
+    points = np.stack([np.zeros(len(times)), np.array(times)], axis=1)
+    constraint = SimpleNamespace(points=points, equation=SimpleNamespace(problem=problem))
+    return located(rule, [SimpleNamespace(name="residual", constraints=[constraint])])
+
+
+def causal(rule: Balancing, residuals: Any, xp: Any, convert: Any) -> list[dict[str, np.ndarray]]:
+    """The state at the start, and after each step that saw the next row of the residuals."""
+    state: Mapping[str, Any] = state_of(rule, {"initial": 2, "residual": len(residuals[0])})
+    state, found = {name: convert(array) for name, array in state.items()}, []
+    for row in [None, *residuals]:
+        if row is not None:
+            seen = StepObservation(None, None, None, {"residual": convert(np.array(row, float))}, {})
+            state = rule.advance(state, seen, {}, xp)
+        kept = {name: np.asarray(array) for name, array in state.items()}
+        found.append(kept | {"weights": kept["multiplier.residual"] ** 2})
+    return found
+
+
+def test_causal_weights_are_the_published_ones(namespace):
+    """Of three chunks of the same residual; the points stand in another order than their times."""
+    rule = in_time(Causal(tolerances=(1.0,), chunks=3), [0.9, 0.1, 0.5, 0.2, 0.8, 0.4])
+    start, after = causal(rule, [[1, -1, 1, 1, -1, 1]], *namespace)
+    one, two, three = 1.0, 0.3678794412, 0.1353352832
+    np.testing.assert_allclose(after["weights"], [three, one, two, one, three, two], rtol=1e-9)
+    np.testing.assert_array_equal(start["weights"], [0, 1, 0, 1, 0, 0])
+
+
+def test_a_chunk_waits_for_earlier_ones_alone(namespace):
+    """A residual of its own, or a later one, leaves a chunk's weight: no triangle is the wrong way round."""
+    rule = in_time(Causal(tolerances=(1.0,), chunks=3), [0.0, 0.5, 1.0])
+    for i in range(3):
+        _, after = causal(rule, [np.eye(3)[i]], *namespace)
+        np.testing.assert_allclose(after["weights"], [1, *(np.exp(-1.0 * (m > i)) for m in (1, 2))], rtol=1e-12)
+
+
+def test_epsilon_goes_on_once_all_chunks_count(namespace):
+    rule = in_time(Causal(tolerances=(0.1, 1.0, 10.0), chunks=2), [0.0, 1.0])
+    rows = [[2.0, 0], [0.2, 5], [0.2, 5], [0.01, 5], [0.0, 5], [0.0, 5]]
+    found = [float(state["epsilon"][0]) for state in causal(rule, rows, *namespace)]
+    assert found == [0.1, 0.1, 1.0, 1.0, 10.0, 10.0, 10.0]
+
+
+def test_causal_weights_have_other_chunks_for_fewer_points_and_a_weight_for_conditions():
+    rule = in_time(Causal(chunks=32, weights={"initial": 1e3}), [0.0, 1.0, 0.5])
+    state = state_of(rule, {"initial": 2, "residual": 3})
+    assert state["member"].shape == (3, 3) and list(state["weights"]) == [1e3, 1]
+    objective, _ = rule.combine(np.array([2.0, 3.0]), state, np)
+    assert objective == 2003
+
+
+def test_causal_weights_that_know_no_times_are_an_error():
+    rule = Causal()
+    with pytest.raises(LookupError, match="told"):
+        causal(rule, [[1.0, 2.0]], np, np.asarray)
+
+
+@pytest.mark.parametrize(
+    ("case", "overrides", "parts"),
+    [
+        (("pulse", "pinn"), [], ["balancing.coordinate", 'value "t"', "is no time", "none at its end 1"]),
+        (("helmholtz-1-8", "mff"), [], ["balancing.coordinate", 'value "t"', "x, y"]),
+        (("heat-0.3", "pinn"), ["balancing.coordinate=x"], ["balancing.coordinate", 'value "x"', "is no time"]),
+        (("heat-0.3", "pinn"), ["grouping={name: tree, count: 2}"], ["balancing.name", "in one term"]),
+        (
+            ("heat-0.3", "pinn"),
+            ["points.residual={strategy: rad, count: 50}"],
+            ["balancing.name", "stay the same"],
+        ),
+    ],
+)
+def test_causal_weights_are_refused_where_there_is_no_time(case, overrides, parts):
+    with pytest.raises(ConfigurationError) as refused:
+        smoke_spec(case, "jax", overrides=["balancing={name: causal}", *overrides])
+    assert all(part in str(refused.value) for part in parts), str(refused.value)
+
+
+@pytest.mark.parametrize("case", [("heat-0.3", "pinn"), ("burgers", "pinn"), ("klein-gordon-5", "bfgs-tuned")])
+def test_problems_in_time_are_known(case):
+    problem = smoke_spec(case, "jax").build_problem()
+    Causal().check(problem)
+
+
+def test_a_run_tells_causal_weights_its_times(tmp_path, backend_name):
+    """Else its first step is an error; two levels, in each of which the weights begin anew."""
+    levels = "levels=[{stages: [{optimizer: adam, iterations: 6}]}, {stages: [{optimizer: adam, iterations: 6}]}]"
+    own = "balancing={name: causal, tolerances: [1.0e-4], chunks: 5}"
+    spec = smoke_spec(("heat-0.3", "pinn"), backend_name, overrides=[own, levels, "evaluation.every=2"])
+    assert run(spec, tmp_path / "run").status == "finished"
+    weights = read_history(tmp_path / "run")["weight.residual"].to_numpy()
+    assert len(weights) == 7 and (np.diff(weights)[:2] != 0).all()
+
+
 @pytest.mark.parametrize("name", FOLLOWING)
 def test_it_changes_on_the_way_and_a_kill_changes_nothing(name, backend_name):
     """Its state after ten steps is not that of the start, or its direction not the gradient's."""
@@ -190,13 +456,22 @@ def test_it_changes_on_the_way_and_a_kill_changes_nothing(name, backend_name):
 
 
 @pytest.mark.parametrize("name", FOLLOWING)
+def test_it_trains_in_float32(name, backend_name):
+    """Residuals and parameters are in another precision than its state and the sums over points."""
+    made = trial_of(backend_name, "paper", rule=FOLLOWING[name])
+    training = made.train(Adam(4))
+    assert training.status == "finished" and training.theta.dtype == np.float32
+    assert np.isfinite(training.theta).all() and (training.theta != made.theta).any()
+
+
+@pytest.mark.parametrize("name", FOLLOWING)
 def test_backends_agree(name):
     ends = []
     for backend in backends.names():
         made = trial_of(backend, rule=FOLLOWING[name])
         made.train(Adam(10))
         ends.append(made.objectives)
-    np.testing.assert_allclose(ends[0], ends[1], rtol=1e-8)
+    np.testing.assert_allclose(ends[0], ends[1], rtol=TOLERANCES.get(name, 1e-10))
 
 
 @pytest.mark.parametrize(
@@ -209,6 +484,16 @@ def test_backends_agree(name):
         ("brdr", {"decay": 1.0}),
         ("brdr", {"rate": 0.0}),
         ("brdr", {"terms": ()}),
+        ("causal", {"tolerances": ()}),
+        ("causal", {"tolerances": (1.0, 1.0)}),
+        ("causal", {"reached": 1.0}),
+        ("causal", {"chunks": 0}),
+        ("rba", {"terms": ()}),
+        ("rba", {"decay": 1.0}),
+        ("rba", {"rate": 0.0}),
+        ("ntk", {"update_every": 0}),
+        ("ntk", {"rate": 0.0}),
+        ("soft-adapt", {"beta": 0.0}),
         ("augmented-lagrangian", {"penalty": 0.0}),
         ("augmented-lagrangian", {"decay": 1.0}),
         ("augmented-lagrangian", {"progress": 0.0}),

@@ -1,5 +1,6 @@
 """Samplers and groupings: counts, bounds, strata, chance; the same for both backends."""
 
+import itertools
 import warnings
 
 import numpy as np
@@ -15,12 +16,17 @@ from solvers.configuration.assembly import (
 )
 from solvers.configuration.catalogue import ConfigurationError
 from solvers.configuration.spec import RunSpec
+from solvers.optimizers.adam import Adam
 from solvers.points import groupings, samplers
 from solvers.points.groupings.tree import grow
 from solvers.points.samplers import Sampler
+from solvers.points.samplers.base import Field
+from solvers.points.samplers.rad import Rad
+from solvers.points.samplers.rar_d import RarD
 from solvers.points.sampling import PointSets, PointSource
 from tests.conftest import BACKENDS, smoke_spec
 from tests.plugins import Halves
+from tests.trial import Kept, assert_same, continued, trial_of
 
 LOWER, UPPER = np.array([-1.0, 0.0, 2.0]), np.array([1.0, 0.5, 5.0])
 
@@ -54,7 +60,7 @@ def test_chance_is_the_generators(sampler_name):
     np.testing.assert_array_equal(first, again)
     assert np.array_equal(first, other) == (sampler_name == "grid")
     if sampler_name != "grid":
-        assert len(np.unique(first[:, 0])) == len(first)
+        assert len(np.unique(first[:, 0])) == (10 if sampler_name == "rar-d" else 20)
 
 
 def test_a_grid_has_its_ends():
@@ -102,12 +108,118 @@ def test_an_impossible_count_is_refused(sampler_name):
         samplers.load(sampler_name)(0)
 
 
+ADAPTIVE = [name for name in samplers.names() if samplers.load(name)(9).refresh_every]
+"""Samplers that choose points anew by the residual."""
+
+
+@pytest.mark.parametrize("sampler_name", sorted(set(samplers.names()) - set(ADAPTIVE)))
 def test_a_sampler_that_does_not_refresh_keeps_its_points(sampler_name):
     sampler: Sampler = samplers.load(sampler_name)(9)
     points = np.ones((9, 2))
-    assert sampler.refresh_every is None
     assert sampler.refresh(points, LOWER[:2], UPPER[:2], None, np.random.default_rng(0)) is points
     assert sampler.each_step == (sampler_name == "resampled")
+
+
+def refreshed(sampler: Sampler, residual: Field, rounds: int = 1) -> list[np.ndarray]:
+    """The points at the start and after each round, in the unit square."""
+    lower, upper, rng = np.zeros(2), np.ones(2), np.random.default_rng(0)
+    points = [sampler.draw(lower, upper, sampler.count, rng)]
+    for _ in range(rounds):
+        points.append(sampler.refresh(points[-1], lower, upper, residual, rng))
+    return points
+
+
+def flat(points: np.ndarray) -> np.ndarray:
+    return np.ones(len(points))
+
+
+@pytest.mark.parametrize("name", ADAPTIVE)
+@pytest.mark.parametrize("count", [1, 7, 200])
+def test_adaptive_points_keep_their_number_and_the_box(name, count):
+    for points in refreshed(samplers.load(name)(count), lambda points: points[:, 0] ** 4, 3):
+        assert points.shape == (count, 2) and (points >= 0).all() and (points <= 1).all()
+
+
+@pytest.mark.parametrize("name", ADAPTIVE)
+@pytest.mark.parametrize("value", [0.0, np.nan, np.inf, 1e200])
+def test_a_residual_without_a_size_is_no_error(name, value):
+    """Of a network that is exact, or has diverged; the run's own check says so then."""
+    _, points = refreshed(samplers.load(name)(100), lambda points: np.full(len(points), value))
+    assert points.shape == (100, 2)
+
+
+def test_rad_leaves_points_uniform_where_the_residual_is_constant():
+    """And none twice: their means and covariances are those of the square within five standard errors."""
+    _, points = refreshed(Rad(4000), flat)
+    assert len(np.unique(points, axis=0)) == 4000
+    np.testing.assert_allclose(points.mean(axis=0), 0.5, atol=5 * 0.29 / 63)
+    np.testing.assert_allclose(np.cov(points.T), np.eye(2) / 12, atol=5 * 0.083 / 63)
+
+
+@pytest.mark.parametrize(("power", "offset"), [(1.0, 1.0), (1.0, 0.0), (2.0, 0.0), (2.0, 1.0)])
+def test_rads_probability_is_the_published_one(power, offset):
+    """A residual of 3 on a quarter of the square and 1 elsewhere: the share of points there."""
+    sampler = Rad(2000, power=power, offset=offset)
+    _, points = refreshed(sampler, lambda points: np.where((points < 0.5).all(axis=1), 3.0, 1.0))
+    mean = (3**power + 3) / 4
+    density = np.array([3**power, 1, 1, 1]) / mean + offset
+    share = (points < 0.5).all(axis=1).mean()
+    assert share == pytest.approx(density[0] / density.sum(), abs=5 * 0.5 / 2000**0.5)
+    assert abs(share - 0.25) > 0.07, "far from uniform"
+
+
+def test_rad_without_an_offset_leaves_a_region_without_residual_empty():
+    _, points = refreshed(Rad(200, offset=0.0), lambda points: (points[:, 0] > 0.5) * 1.0)
+    assert (points[:, 0] > 0.5).all()
+
+
+def test_rar_d_adds_points_and_takes_none_away():
+    """From half of them, each twice, in steps of 1/200 until all places are taken; where the residual is."""
+    sampler = RarD(1000)
+    rounds = refreshed(sampler, lambda points: (points[:, 0] > 0.9) * 1.0, 102)
+    first, counts = rounds[0][:500], [len(np.unique(points, axis=0)) for points in rounds]
+    assert counts == [min(500 + 5 * i, 1000) for i in range(103)]
+    for before, after in itertools.pairwise(rounds):
+        assert set(map(tuple, before)) <= set(map(tuple, after))
+    np.testing.assert_array_equal(rounds[-1][:500], first)
+    assert (rounds[-1][500:, 0] > 0.9).all() and (first[:, 0] < 0.9).mean() > 0.8
+    np.testing.assert_array_equal(rounds[0][500:], first)
+    assert [len(np.unique(p, axis=0)) for p in refreshed(RarD(9, added=3), flat, 3)] == [5, 8, 9, 9]
+
+
+@pytest.mark.parametrize("name", ADAPTIVE)
+@pytest.mark.parametrize(
+    "bad", [{"every": 0}, {"candidates": 0}, {"power": -1.0}, {"offset": -1.0}], ids=lambda bad: next(iter(bad))
+)
+def test_impossible_settings_of_adaptive_points_are_refused(name, bad):
+    (key,) = bad
+    with pytest.raises(ValueError, match=key):
+        samplers.load(name)(9, **bad)
+    with pytest.raises(ValueError, match="added"):
+        RarD(9, added=0)
+
+
+@pytest.mark.parametrize("name", ADAPTIVE)
+def test_a_kill_changes_nothing_of_adaptive_points(name, backend_name):
+    """Points are chosen after steps 3, 6 and 9; killed on the way and taken up again."""
+    sampler = samplers.load(name)(60, every=3, candidates=500)
+    make = lambda kept: trial_of(backend_name, every=4, sampler=sampler, kept=kept)  # noqa: E731
+    for whole, again in continued(make, lambda made: made.train(Adam(10)), counts=(2,)):
+        assert_same(whole, again)
+        first = make(Kept()).points.terms()[-1].constraints[0].points
+        assert not np.array_equal(whole.backend.terms[-1].constraints[0].points, first)
+
+
+@pytest.mark.parametrize("name", ADAPTIVE)
+def test_backends_choose_the_same_points(name):
+    sampler = samplers.load(name)(60, every=3, candidates=500)
+    found = []
+    for backend in BACKENDS:
+        made = trial_of(backend, sampler=sampler)
+        made.train(Adam(10))
+        found.append((made.objectives, made.backend.terms[-1].constraints[0].points))
+    np.testing.assert_allclose(found[0][0], found[1][0], rtol=1e-10)
+    np.testing.assert_array_equal(found[0][1], found[1][1])
 
 
 @pytest.mark.parametrize("name", ["uniform", "sobol"])

@@ -11,6 +11,7 @@ import numpy as np
 from problems.base import Problem
 from solvers.backends import Backend
 from solvers.balancing import Balancing
+from solvers.balancing._located import located
 from solvers.balancing.base import State
 from solvers.configuration.assembly import build_backends, initial_parameters, minibatches, point_sets
 from solvers.configuration.spec import RunSpec
@@ -170,7 +171,7 @@ def trial_of(
         spec,
         problem,
         made,
-        rule or spec.build_levels()[0].balancing,
+        located(rule or spec.build_levels()[0].balancing, made.own.terms),
         points,
         minibatches(spec, problem, made.own.model),
         initial_parameters(spec, problem).astype(spec.dtype),

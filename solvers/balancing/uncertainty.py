@@ -32,7 +32,7 @@ class Uncertainty(Balancing):
     def combine(self, values: Any, state: State, xp: Any) -> tuple[Any, Any]:
         """The objective and the weights exp(-s_i) / 2."""
         s = state["log_variance"].clip(LEAST)
-        weights = 0.5 * xp.exp(-s)
+        weights = 0.5 * xp.exp(-s) * xp.ones_like(values)  # s may be in float32, the terms are in float64
         return (weights * values).sum() + 0.5 * s.sum(), weights
 
     def trained_gradients(self, seen: StepObservation, state: State, xp: Any) -> list[Any]:

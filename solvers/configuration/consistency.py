@@ -7,6 +7,7 @@ import numpy as np
 
 from problems.base import ExactProblem, Problem
 from solvers import optimizers
+from solvers.balancing._located import Located
 from solvers.model.networks.base import parameter_count
 from solvers.model.trial import trial_for
 from solvers.plugins import KeyProblem
@@ -41,7 +42,7 @@ def check(spec: "RunSpec", problem: Problem) -> None:
         trial_for(spec.trial, problem)
     except ValueError as error:
         raise KeyProblem("trial", spec.trial, str(error)) from None
-    _check_balancing(spec)
+    _check_balancing(spec, problem)
     _check_stages(spec, problem)
     _check_resampling(spec)
     _check_matrices(spec, problem)
@@ -140,12 +141,15 @@ def _check_matrices(spec: "RunSpec", problem: Problem) -> None:
                 raise KeyProblem(f"levels.{i}.stages.{j}.optimizer", stage.name, problem_is)
 
 
-def _check_balancing(spec: "RunSpec") -> None:
-    """A rule's settings fit the terms, and what changes the weights has an optimizer that lets them change."""
+def _check_balancing(spec: "RunSpec", problem: Problem) -> None:
+    """A rule's settings fit the problem and the terms, and what changes the weights has an optimizer that lets
+    them change."""
     terms, rng = dict.fromkeys(spec.terms, 1), np.random.default_rng(0)
     for i, level in enumerate(spec.build_levels()):
         key, rule, named = f"levels.{i}.balancing", level.balancing, spec.levels[i].balancing["name"]
         try:
+            if isinstance(rule, Located):
+                rule.check(problem)
             rule.init(terms, rng)
         except KeyProblem as error:
             raise KeyProblem(f"{key}.{error.key}", error.value, error.problem) from None
@@ -157,10 +161,9 @@ def _check_balancing(spec: "RunSpec") -> None:
             )
             raise KeyProblem(f"{key}.name", named, needed)
         for stage in level.stages:
-            if rule.trained and getattr(stage.optimizer, "by_term", False):
-                problem_is = (
-                    f"has weights of its own to train, which {stage.name} cannot: it takes each term apart"
-                )
+            if (rule.trained or rule.own_direction) and getattr(stage.optimizer, "by_term", False):
+                having = "weights of its own to train" if rule.trained else "a direction of its own"
+                problem_is = f"has {having}, which {stage.name} cannot follow: it takes each term apart"
                 raise KeyProblem(f"{key}.name", named, problem_is)
 
 

@@ -16,6 +16,7 @@ import scipy
 from problems.base import Problem
 from solvers import backends
 from solvers.backends import Backend
+from solvers.balancing._located import located
 from solvers.configuration.assembly import (
     build_backends,
     build_model,
@@ -127,9 +128,10 @@ def _run(job: _Job, conditions: Conditions) -> RunRecord:
             raise
         return _abandon(job, StopReason.OUT_OF_MEMORY, f"while setting up: {str(error).splitlines()[0]}")
     problem, monitor, model = made.problem, made.monitor, made.backends.own.model
+    terms = made.backends.own.terms
     training = train(
         made.backends,
-        spec.build_levels(),
+        [replace(each, balancing=located(each.balancing, terms)) for each in spec.build_levels()],
         made.theta,
         monitor,
         generator(spec.experiment, spec.seed, "balancing"),

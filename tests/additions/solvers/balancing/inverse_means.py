@@ -1,4 +1,4 @@
-"""SoftAdapt (Heydari, Thompson and Mehmood 2019): terms that fall more slowly weigh more."""
+"""Weights inverse to the running means of the terms."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,19 +8,20 @@ import numpy as np
 
 from solvers.balancing.base import Balancing, State, StepObservation
 
-__all__ = ["SoftAdapt"]
+__all__ = ["InverseMeans"]
 
 
 @dataclass(frozen=True)
-class SoftAdapt(Balancing):
-    """L = sum_i lambda_i L_i with lambda = k softmax(beta (L_i(t) - L_i(t-1))) from the two steps before."""
+class InverseMeans(Balancing):
+    """L = sum_i lambda_i L_i, m_i <- ``decay`` m_i + (1 - decay) L_i after every step, from the first L_i, and
+    lambda_i = (1 / m_i) / mean_l (1 / m_l), from 1."""
 
-    beta: float = 0.1
+    decay: float = 0.9
     changes_each_step: ClassVar[bool] = True
 
     def init(self, terms: Mapping[str, int], rng: np.random.Generator) -> State:
         """Equal weights, and no step seen."""
-        return {"weights": np.ones(len(terms)), "previous": np.zeros(len(terms)), "steps": np.zeros(1)}
+        return {"weights": np.ones(len(terms)), "means": np.zeros(len(terms)), "steps": np.zeros(1)}
 
     def combine(self, values: Any, state: State, xp: Any) -> tuple[Any, Any]:
         """The weighted sum."""
@@ -28,7 +29,6 @@ class SoftAdapt(Balancing):
 
     def advance(self, state: State, seen: StepObservation, chance: Any, xp: Any) -> State:
         """The weights of the next step."""
-        change = self.beta * (seen.values - state["previous"])
-        powers = xp.exp(change - xp.amax(change))
-        weights = xp.where(state["steps"] > 0, len(powers) * powers / powers.sum(), state["weights"])
-        return {"weights": weights, "previous": seen.values, "steps": state["steps"] + 1}
+        followed = self.decay * state["means"] + (1 - self.decay) * seen.values
+        means = xp.where(state["steps"] > 0, followed, seen.values)
+        return {"weights": 1 / means / (1 / means).mean(), "means": means, "steps": state["steps"] + 1}

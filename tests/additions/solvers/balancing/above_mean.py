@@ -1,4 +1,4 @@
-"""Residual-based attention (Anagnostopoulos et al. 2024): points whose residual stays large weigh more."""
+"""Points weigh more the more often their residual was above the mean."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,14 +8,13 @@ import numpy as np
 
 from solvers.balancing.base import Balancing, State, StepObservation
 
-__all__ = ["Rba"]
+__all__ = ["AboveMean"]
 
 
 @dataclass(frozen=True)
-class Rba(Balancing):
-    """L = L_s + <(w_j r_j)^2>, w_j <- decay w_j + rate |r_j| / max |r|, from w = 0."""
+class AboveMean(Balancing):
+    """L = L_s + <(w_j r_j)^2>, w_j <- w_j + ``rate`` if |r_j| > mean |r|, from w = 1."""
 
-    decay: float = 0.999
     rate: float = 1e-3
     changes_each_step: ClassVar[bool] = True
 
@@ -30,8 +29,8 @@ class Rba(Balancing):
         return ("residual",)
 
     def init(self, terms: Mapping[str, int], rng: np.random.Generator) -> State:
-        """Zero at every point."""
-        return {"multiplier.residual": np.zeros(terms["residual"])}
+        """One at every point."""
+        return {"multiplier.residual": np.ones(terms["residual"])}
 
     def combine(self, values: Any, state: State, xp: Any) -> tuple[Any, Any]:
         """The sum of the weighted terms."""
@@ -39,6 +38,5 @@ class Rba(Balancing):
 
     def advance(self, state: State, seen: StepObservation, chance: Any, xp: Any) -> State:
         """The weights of the next step."""
-        size = xp.abs(seen.residuals["residual"])
-        weights = self.decay * state["multiplier.residual"] + self.rate * size / xp.amax(size)
-        return {"multiplier.residual": weights}
+        size, weights = xp.abs(seen.residuals["residual"]), state["multiplier.residual"]
+        return {"multiplier.residual": xp.where(size > size.mean(), weights + self.rate, weights)}
