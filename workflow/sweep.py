@@ -115,7 +115,9 @@ class Sweep:
         lengths = tuple(len(axis.values) for axis in self.axes)
         keys = tuple((axis.name, axis.stated["path"].key) for axis in self.axes if "path" in axis.stated)
         names = tuple(axis.name for axis in self.axes)
-        return register.Shown(lengths, keys, grouped, fresh=not self.archived, names=names)
+        methods = len({spec.method for spec in self.specs})
+        counts = {"experiments": len(self.experiments), "methods": methods}
+        return register.Shown(lengths, keys, grouped, fresh=not self.archived, names=names, **counts)
 
     def folders(self, experiment: str | None = None) -> list[Path]:
         """Run directories, of one experiment or of all."""
