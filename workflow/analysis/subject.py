@@ -91,4 +91,5 @@ def _change(ratios: pd.Series, first: pd.Series | None) -> dict[str, float]:
     if not common:
         return {}
     found = paired(first[common].to_numpy(), ratios[common].to_numpy())
-    return {"change": found.ratio, "change, low": found.low, "change, high": found.high, "change, p": found.t}
+    named = {"change": found.ratio, "change, low": found.low, "change, high": found.high, "change, p": found.t}
+    return named | {"change, problems": found.pairs}

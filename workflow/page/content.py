@@ -31,6 +31,7 @@ from workflow.page.equations import Formula, formulas
 from workflow.page.float32 import stops
 from workflow.page.frameworks import frameworks
 from workflow.page.glossary import glossary
+from workflow.page.leaderboard import board_in
 from workflow.page.opening import Kind, kind_of, opening
 from workflow.page.pictures import Embedded, Picture, embedded, picture, shows_something
 from workflow.page.provenance import origins
@@ -41,10 +42,16 @@ __all__ = ["Inputs", "Picture", "Section", "render", "write_page"]
 
 WORKFLOW = Path(__file__).resolve().parent.parent
 ROOT = WORKFLOW.parent
-MAIN = {Kind.PAPER: ("verdicts",), Kind.OTHER_CONDITIONS: ("comparison",), Kind.OWN: ("points", "comparison")}
+MAIN = {
+    Kind.PAPER: ("verdicts",),
+    Kind.OTHER_CONDITIONS: ("comparison",),
+    Kind.OWN: ("leaderboard", "points", "comparison"),
+}
 """Tables that give the answer, the first that exists counts: it is shown open. Verdicts are none where the
 conditions are not the paper's."""
 PAPER_STUDY = "paper"
+MOST_RUNS = 600
+"""Of more runs than this all seeds of one stand in one line: a line for each would make a page too large."""
 
 
 @dataclass(frozen=True)
@@ -91,8 +98,9 @@ def render(page: Path, inputs: Inputs, threads: int = 1) -> str:
     figures = [path for path in inputs.figures if shows_something(path)]
     with ThreadPoolExecutor(threads) as pool:
         images = dict(zip(figures, pool.map(embedded, figures), strict=True))
+    together = len(summary) > MOST_RUNS
     sections = [
-        _section(catalogue, name, runs, [table for table in tables if table.name == main], images, link)
+        _section(catalogue, name, runs, [table for table in tables if table.name == main], images, link, together)
         for name, runs in summary.groupby("experiment", sort=False)
     ]
     title, description = _titles(kind, summary, catalogue, inputs)
@@ -109,6 +117,8 @@ def render(page: Path, inputs: Inputs, threads: int = 1) -> str:
         opening=opening(summary, paths, catalogue),
         facts=facts(summary),
         main=main,
+        board=board_in(paths, summary),
+        together=together,
         answers=[answer for answer in answers(paths) if answer.papers],
         check=check_in(paths),
         claims=told_in(paths),
@@ -202,6 +212,7 @@ def _section(
     tables: Sequence[Table],
     images: Mapping[Path, Embedded],
     link: Callable[[Path], str],
+    together: bool,
 ) -> Section:
     experiment = catalogue.experiment(name)
     problem = problems.load(**dict(experiment.problem))
@@ -221,5 +232,5 @@ def _section(
             for path, image in images.items()
             if path.parent.name == name
         ],
-        runs=run_rows(runs, link),
+        runs=run_rows(runs, link, together),
     )

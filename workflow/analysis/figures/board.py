@@ -23,7 +23,7 @@ LINE = 0.19  # inches a line of text
 ABOVE = 1.1  # inches above and below them
 SCALE = LogNorm(1e-5, 1.0)
 MAP = "viridis_r"
-DARK = 0.45  # of the scale, from which on letters are white
+LIGHT = 0.45  # of the scale, from which on letters are white
 NAMED = 8  # lines of a figure that have a name
 
 
@@ -69,7 +69,7 @@ def _heat(axis: Axes, own: pd.DataFrame) -> Any:
         count = failed.iloc[i, j] if i < len(names) else 0
         text = "" if np.isnan(value) else "failed" if np.isinf(value) else f"{value:.1e}"
         text += f" ×{count:.0f}" if count > 0 else ""
-        dark = np.isfinite(value) and float(SCALE(max(value, 1e-300))) < DARK
+        dark = np.isfinite(value) and float(SCALE(max(value, 1e-300))) > LIGHT
         axis.text(j, i, text, ha="center", va="center", fontsize=5, color="white" if dark else "black")
     axis.set_yticks(range(len(values)), [*names, *known], fontsize="x-small")
     axis.set_xticks(range(len(problems)), problems, fontsize="x-small", rotation=30, ha="right")
