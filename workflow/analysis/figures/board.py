@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import seaborn as sns
+from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
@@ -22,7 +23,7 @@ __all__ = ["draw_bands", "draw_critical_differences", "draw_heat_map", "draw_par
 LINE = 0.19  # inches a line of text
 ABOVE = 1.1  # inches above and below them
 SCALE = LogNorm(1e-5, 1.0)
-MAP = "viridis_r"
+MAP = colormaps["viridis_r"].with_extremes(bad="0.85")
 LIGHT = 0.45  # of the scale, from which on letters are white
 NAMED = 8  # lines of a figure that have a name
 
@@ -64,7 +65,6 @@ def _heat(axis: Axes, own: pd.DataFrame) -> Any:
     known = [name for name in (PAPER, FLOOR) if by_problem[name].notna().any()]
     values = np.vstack([errors.to_numpy(), *(by_problem[name].to_numpy()[None] for name in known)])
     image = axis.imshow(np.ma.masked_invalid(values), norm=SCALE, cmap=MAP, aspect="auto")
-    image.cmap.set_bad("0.85")
     for (i, j), value in np.ndenumerate(values):
         count = failed.iloc[i, j] if i < len(names) else 0
         text = "" if np.isnan(value) else "failed" if np.isinf(value) else f"{value:.1e}"
