@@ -58,6 +58,7 @@ ELSEWHERE = {
     ADDED.format("torch", "log-sum"): "test_examples.py",
     "pip install": "test_environment.py: extras, lock and files of the package; installing takes the network",
     "python -m workflow.keep": "test_keep.py",
+    "snakemake --cores 2 --config study=my-row": "test_board.py: that study, from its runs to its page",
     "conda env create": "test_environment.py: its versions are the locked ones",
     "python3 -m venv .venv": "Python's own",
     "source .venv/bin/activate": "Python's own",

@@ -322,7 +322,7 @@ def test_a_heat_map_says_every_error_and_failure(made):
     assert told.count("1.0e-03") == 2 and told.count("1.0e-01") == 2
     assert told.count("failed ×1") == 2, "of two seeds one failed: there is no median"
     lines = [label.get_text() for label in figure.axes[0].get_yticklabels()]
-    assert lines == ["sum+lbfgs", "lra+lbfgs", "wide+lbfgs", "paper's best"]
+    assert lines == ["sum+lbfgs", "wide+lbfgs", "lra+lbfgs", "paper's best"]
 
 
 def test_profiles_of_a_study_are_of_its_points():

@@ -11,15 +11,18 @@ from solvers.configuration.catalogue import Catalogue
 from solvers.runs.record import read_data
 from workflow.analysis.entries import ENTRY, GROUPS, TRIALS_FROM, with_entries
 from workflow.analysis.statistics import median
-from workflow.analysis.summary import table_of
+from workflow.analysis.summary import split, table_of
 
 __all__ = ["DEVIATES", "HELD", "TRIALS", "conditions", "protocol"]
 
 DEVIATES, TRIALS = "deviates in", "trials"
 HELD = ("evaluations allowed", "points", "network", "precision", "seeds", TRIALS)
 """What must be the same for all entries of a problem."""
-OVER = 1.02
-"""A line search ends after the evaluation that uses up its budget: so much more is within it."""
+OVER, OVER_A_STAGE = 0.02, 2
+"""A line search ends after the evaluation that uses up its budget: this share of it, or so many evaluations in
+each stage, are within it."""
+
+ASIDE = ("stages", "differ")
 
 Section = Mapping[str, Any]
 
@@ -30,8 +33,9 @@ def protocol(summary: pd.DataFrame, catalogue: Catalogue) -> pd.DataFrame:
     precision of its stages; seeds; trials, which are runs on seeds from 1000 up, the same number for all entries,
     and count as nothing else. Beside it what it took (medians over the seeds): function evaluations, gradient
     evaluations and CPU seconds of training. An entry deviates in what is not as for most entries of the problem,
-    on the same backend with the same numerics, and in ``evaluations`` where it made over 2 % more than allowed; in
-    ``runs`` where those of one entry differ among each other. What deviates stays in all tables, and is marked."""
+    on the same backend with the same numerics, and in ``evaluations`` where it made over 2 % more than allowed,
+    and over two more in each stage; in ``runs`` where those of one entry differ among each other. What deviates
+    stays in all tables, and is marked."""
     rows: list[dict[str, Any]] = []
     runs = with_entries(summary)
     for group, every in runs.groupby([*GROUPS, "experiment"], sort=False):
@@ -40,7 +44,7 @@ def protocol(summary: pd.DataFrame, catalogue: Catalogue) -> pd.DataFrame:
         usual = {name: _most(row[name] for row in own) for name in HELD}
         for row in own:
             rows.append(row | {DEVIATES: ";".join(_deviations(row, usual))})
-    return table_of([{k: v for k, v in row.items() if k != "differ"} for row in rows], "there is no run")
+    return table_of([{k: v for k, v in row.items() if k not in ASIDE} for row in rows], "there is no run")
 
 
 def _given(runs: pd.DataFrame) -> dict[str, Any]:
@@ -54,6 +58,7 @@ def _given(runs: pd.DataFrame) -> dict[str, Any]:
         | {"seeds": ";".join(map(str, sorted(results.seed))), TRIALS: len(runs) - len(results)}
         | {"evaluations": median(taken.function_evaluations)}
         | {"gradient evaluations": median(taken.gradient_evaluations), "CPU seconds": median(taken.cpu_seconds)}
+        | {"stages": max(map(len, map(split, taken.stage_optimizers)))}
         | {"differ": any(each != found[0] for each in found)}
     )
 
@@ -89,6 +94,7 @@ def _most(values: Iterable[Any]) -> Any:
 
 def _deviations(row: Section, usual: Section) -> Sequence[str]:
     found = [name for name in HELD if row[name] != usual[name]]
-    if row["evaluations"] > OVER * row["evaluations allowed"]:
+    allowed = row["evaluations allowed"]
+    if row["evaluations"] > allowed + max(OVER * allowed, OVER_A_STAGE * row["stages"]):
         found.append("evaluations")
     return [*found, "runs"] if row["differ"] else found

@@ -106,7 +106,7 @@ def _marks(table: pd.DataFrame | None) -> dict[tuple[str, ...], str]:
     if table is None or DEVIATES not in table:
         return {}
     keys = table[[*GROUPS, "experiment", ENTRY]].astype(str).itertuples(index=False, name=None)
-    return {key: told for key, told in zip(keys, table[DEVIATES].fillna(""), strict=True) if told}
+    return {key: told for key, told in zip(keys, table[DEVIATES].astype(object).fillna(""), strict=True) if told}
 
 
 def _anchors(summary: pd.DataFrame) -> dict[tuple[str, ...], str]:
