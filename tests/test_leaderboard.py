@@ -25,6 +25,7 @@ from workflow.analysis.subject import ALL, mmpinn
 from workflow.analysis.summary import SUMMARY
 from workflow.page.ranks import ranks_told
 from workflow.page.subject import mmpinn_told
+from workflow.readme.studies import FOLDER, studies_block
 
 PROBLEMS = ("heat-0.3", "heat-0.15", "pulse", "helmholtz-1-8")
 DEMSAR = """
@@ -180,6 +181,14 @@ def test_where_mmpinn_wins_loses_and_what_it_is_worth_with_curvature():
     assert "of up to 1 other entries under this optimizer, beyond chance: heat-0.3 1 smaller, 0 larger;" in loses
     assert "from Adam and L-BFGS to Adam and BFGS this ratio changes by a factor of 10 " in worth
     assert "beyond chance (paired t test over 4 problems" in worth
+
+
+def test_the_document_of_studies_begins_with_them(tmp_path):
+    (tmp_path / FOLDER).mkdir(parents=True)
+    summary = rules({"lbfgs": dict(zip(PROBLEMS, (0.1, 0.2, 0.1, 5.0), strict=True))})
+    summary.to_csv(tmp_path / FOLDER / "board.csv", index=False)
+    first, *_ = [line for line in studies_block(CATALOGUE, tmp_path).splitlines() if line.startswith("* ")]
+    assert first.startswith("* Where MMPINN wins (jax, numerics paper, 4 seeds): under Adam and L-BFGS")
 
 
 def test_nothing_is_said_of_mmpinn_that_the_data_do_not_have():

@@ -15,7 +15,7 @@ from workflow.analysis.floors import floors
 from workflow.analysis.statistics import LEVEL, median
 from workflow.analysis.summary import LOST, errors, table_of
 
-__all__ = ["Ranked", "leaderboard", "ranked", "ranks"]
+__all__ = ["FLOOR", "PAPER", "Ranked", "leaderboard", "ordered", "ranked", "ranks"]
 
 FLOOR, PAPER = "floor", "paper's best"
 LEAST = 3  # entries: Friedman's test compares three at least
@@ -39,6 +39,13 @@ def leaderboard(summary: pd.DataFrame, catalogue: Catalogue) -> pd.DataFrame:
             known = {PAPER: papers_best(catalogue, str(experiment))[1], FLOOR: below.get(str(experiment), np.nan)}
             rows += own.drop(columns="capped").assign(**known).to_dict("records")
     return table_of(rows, "there is no run")
+
+
+def ordered(table: pd.DataFrame) -> list[str]:
+    """The entries of one backend and numerics in a table of the leaderboard: those on most problems first, then by
+    their mean rank."""
+    found = table.groupby(ENTRY, sort=False)["rank"].agg(["size", "mean"])
+    return list(found.sort_values(["size", "mean"], ascending=[False, True], kind="stable").index)
 
 
 def _cell(runs: pd.DataFrame) -> dict[str, Any]:

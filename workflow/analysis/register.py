@@ -231,11 +231,11 @@ TABLES = (
 OF_THE_PAPER = ("verdict-counts", "verdicts", "claims", "coverage", "beyond", "ranking", "conclusions")
 """Tables that set the authors' numbers beside ours: they say nothing where no such number is known."""
 FIGURES = (
+    Figure("overview", "figures.overview:draw_overview", SUMMARY),
     Figure("heat-map", "figures.board:draw_heat_map", SUMMARY, leaderboard),
     Figure("critical-differences", "figures.board:draw_critical_differences", SUMMARY, leaderboard),
     Figure("pareto", "figures.board:draw_pareto", SUMMARY, leaderboard),
     Figure("bands", "figures.board:draw_bands", SUMMARY, leaderboard),
-    Figure("overview", "figures.overview:draw_overview", SUMMARY),
     Figure("choices", "figures.choices:draw_choices", SUMMARY, with_axes),
     Figure("rates", "figures.courses:draw_rates", SUMMARY, over_rules),
     Figure("weights", "figures.courses:draw_weights", SUMMARY, over_rules),

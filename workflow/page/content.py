@@ -31,7 +31,7 @@ from workflow.page.equations import Formula, formulas
 from workflow.page.float32 import stops
 from workflow.page.frameworks import frameworks
 from workflow.page.glossary import glossary
-from workflow.page.leaderboard import board_in
+from workflow.page.leaderboard import HEAT_MAP, PICTURES, board_in
 from workflow.page.opening import Kind, kind_of, opening
 from workflow.page.pictures import Embedded, Picture, embedded, picture, shows_something
 from workflow.page.provenance import origins
@@ -95,13 +95,18 @@ def render(page: Path, inputs: Inputs, threads: int = 1) -> str:
     paths = [path for path in inputs.tables if kind != Kind.OWN or path.stem not in register.OF_THE_PAPER]
     tables = _tables(paths, anchors, link)
     main = next((name for name in MAIN[kind] if name in [table.name for table in tables]), "")
-    figures = [path for path in inputs.figures if shows_something(path)]
+    figures = [path for path in inputs.figures if path.stem != HEAT_MAP and shows_something(path)]
     with ThreadPoolExecutor(threads) as pool:
         images = dict(zip(figures, pool.map(embedded, figures), strict=True))
     together = len(summary) > MOST_RUNS
     sections = [
         _section(catalogue, name, runs, [table for table in tables if table.name == main], images, link, together)
         for name, runs in summary.groupby("experiment", sort=False)
+    ]
+    pictures = [
+        picture(path, image, "", link)
+        for path, image in images.items()
+        if path.parent.name not in set(summary.experiment)
     ]
     title, description = _titles(kind, summary, catalogue, inputs)
     environment = Environment(
@@ -128,11 +133,9 @@ def render(page: Path, inputs: Inputs, threads: int = 1) -> str:
         sources=_sources(inputs, link),
         stops=stops(inputs.tables, anchors, link),
         tables=tables,
-        overview=[
-            picture(path, image, "", link)
-            for path, image in images.items()
-            if path.parent.name not in set(summary.experiment)
-        ],
+        overview=[each for each in pictures if each.name not in PICTURES],
+        board_pictures=[each for each in pictures if each.name in PICTURES],
+        heat_map=next((link(path) for path in inputs.figures if path.stem == HEAT_MAP), ""),
         sections=sections,
         axes={
             axis: list(dict.fromkeys(summary[axis])) for axis in ("experiment", "backend", "numerics", "method")

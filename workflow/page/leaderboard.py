@@ -9,17 +9,20 @@ import numpy as np
 import pandas as pd
 
 from workflow.analysis.entries import ENTRY, GROUPS, TRIALS_FROM, with_entries
-from workflow.analysis.figures.board import ordered
-from workflow.analysis.leaderboard import FLOOR, PAPER
+from workflow.analysis.leaderboard import FLOOR, PAPER, ordered
 from workflow.analysis.protocol import DEVIATES
 from workflow.analysis.summary import axes_of
 from workflow.page.ranks import ranks_told
 from workflow.page.runs import run_id
 from workflow.page.subject import mmpinn_told
 
-__all__ = ["TOLD", "Board", "Cell", "Line", "Matrix", "board_in", "board_told"]
+__all__ = ["HEAT_MAP", "PICTURES", "TOLD", "Board", "Cell", "Line", "Matrix", "board_in", "board_told"]
 
 BOARD, RANKS, PROTOCOL, SUBJECT = "leaderboard", "ranks", "protocol", "mmpinn"
+PICTURES = ("critical-differences", "pareto", "bands")
+"""Figures that stand in the section."""
+HEAT_MAP = "heat-map"
+"""The figure that says what the matrix does, and is linked."""
 SMALLEST, LEVELS = 1e-5, 10
 """Errors from this to 100 % have so many colours, at equal ratios."""
 ABSENT = "–"

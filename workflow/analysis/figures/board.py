@@ -15,10 +15,10 @@ from solvers.configuration.catalogue import Catalogue
 from workflow.analysis.bands import BANDS, bands
 from workflow.analysis.entries import ENTRY, GROUPS, groups
 from workflow.analysis.figures.style import colours, hide_unused, label_ends, panels
-from workflow.analysis.leaderboard import FLOOR, PAPER, Ranked, leaderboard, ranked
+from workflow.analysis.leaderboard import FLOOR, PAPER, Ranked, leaderboard, ordered, ranked
 from workflow.analysis.pareto import COSTS, pareto
 
-__all__ = ["draw_bands", "draw_critical_differences", "draw_heat_map", "draw_pareto", "ordered"]
+__all__ = ["draw_bands", "draw_critical_differences", "draw_heat_map", "draw_pareto"]
 
 LINE = 0.19  # inches a line of text
 ABOVE = 1.1  # inches above and below them
@@ -32,13 +32,6 @@ def _nothing(columns: Sequence[str]) -> tuple[Figure, pd.DataFrame]:
     figure, ((axis,),) = panels(1, 1, 1.0)
     axis.set_axis_off()
     return figure, pd.DataFrame(columns=list(columns))
-
-
-def ordered(table: pd.DataFrame) -> list[str]:
-    """The entries of one backend and numerics in a table of the leaderboard: those on most problems first, then by
-    their mean rank."""
-    found = table.groupby(ENTRY, sort=False)["rank"].agg(["size", "mean"])
-    return list(found.sort_values(["size", "mean"], ascending=[False, True], kind="stable").index)
 
 
 def draw_heat_map(summary: pd.DataFrame, catalogue: Catalogue) -> tuple[Figure, pd.DataFrame]:
