@@ -25,10 +25,10 @@ from workflow.sweep import Sweep
 DOCUMENT = (ROOT / "docs/leaderboard.md").read_text(encoding="utf-8")
 ROW = re.search(r"^```yaml\n# (config/studies/my-row.yaml)\n(.*?)^```$", DOCUMENT, re.M | re.S)
 SMALL = {
-    "iterations: 400": "iterations: 10",
-    "iterations: 200, evaluations: 200": "iterations: 5, evaluations: 5",
+    "iterations: 800": "iterations: 10",
+    "iterations: 400, evaluations: 400": "iterations: 5, evaluations: 5",
 }
-BUDGET = 1000
+BUDGET = 2000
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +85,7 @@ def test_mmpinn_has_the_papers_powers_where_the_paper_has_the_problem(board):
 
 @pytest.fixture(scope="module")
 def added(tmp_path_factory) -> tuple[Sweep, Catalogue]:
-    """The study that the document adds, with a hundredth of its iterations."""
+    """The study that the document adds, with an eightieth of its iterations."""
     root = tmp_path_factory.mktemp("added")
     shutil.copytree(ROOT / "config", root / "config")
     text = ROW[2]

@@ -280,13 +280,13 @@ def test_bands_are_medians_of_the_seeds_that_finished(made):
 
 def test_what_deviates_from_the_protocol_is_named_and_stays(made):
     table = protocol(made, CATALOGUE)
-    assert len(table) == 6 and set(table["evaluations allowed"]) == {1000} and set(table.seeds) == {"0;1"}
+    assert len(table) == 6 and set(table["evaluations allowed"]) == {2000} and set(table.seeds) == {"0;1"}
     assert dict(table.set_index(["experiment", "entry"])[DEVIATES]["pulse"]) == {
         "sum+lbfgs": "",
         "lra+lbfgs": "",
         "wide+lbfgs": "network",
     }
-    over = made.assign(function_evaluations=[1021 if e == "lra+lbfgs" else 1001 for e in made.entry])
+    over = made.assign(function_evaluations=[2041 if e == "lra+lbfgs" else 2003 for e in made.entry])
     fewer = over[~((over.entry == "sum+lbfgs") & (over.seed == 1) & (over.experiment == "pulse"))]
     found = protocol(fewer, CATALOGUE).set_index(["experiment", "entry"])[DEVIATES]
     assert found["heat-0.3", "lra+lbfgs"] == "evaluations" and found["pulse", "sum+lbfgs"] == "seeds"
