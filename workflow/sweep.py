@@ -118,8 +118,16 @@ class Sweep:
         lengths = tuple(len(axis.values) for axis in self.axes)
         keys = tuple((axis.name, axis.stated["path"].key) for axis in self.axes if "path" in axis.stated)
         names = tuple(axis.name for axis in self.axes)
-        published = bool(self.study.published)
-        return register.Shown(lengths, keys, grouped, fresh=not self.archived, names=names, published=published)
+        return register.Shown(
+            lengths,
+            keys,
+            grouped,
+            fresh=not self.archived,
+            names=names,
+            published=bool(self.study.published),
+            experiments=len(self.experiments),
+            methods=len({spec.method for spec in self.specs}),
+        )
 
     def folders(self, experiment: str | None = None) -> list[Path]:
         """Run directories, of one experiment or of all."""

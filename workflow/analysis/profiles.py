@@ -1,6 +1,6 @@
 """Figures of costs: times to targets, trajectories of both backends from one start, performance profiles."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,8 +11,10 @@ from matplotlib.figure import Figure
 from solvers.configuration.catalogue import Catalogue
 from solvers.runs.rows import TARGETS
 from workflow.analysis.backends import TOLERANCES, first_difference, relative_differences
+from workflow.analysis.entries import ENTRY
 from workflow.analysis.figures.runs import Run, method_title
 from workflow.analysis.figures.style import WIDTH
+from workflow.analysis.summary import axes_of
 from workflow.analysis.targets import COSTS, cost_ratios, profile
 
 __all__ = [
@@ -27,6 +29,7 @@ __all__ = [
 
 MOST_FACTOR = 1e3
 LEAST_EXPERIMENTS = 4  # a profile over fewer says more of the choice of problems than of the methods
+MOST_LINES = 12
 LINES = (":", "--")
 COST_LABELS = {"evaluation": "evaluations of loss and gradient", "seconds": "CPU seconds of training"}
 
@@ -181,7 +184,7 @@ def profile_table(summary: pd.DataFrame, costs: Sequence[str]) -> pd.DataFrame:
     rows = []
     for cost in costs:
         ratios = cost_ratios(summary, cost)
-        for (numerics, backend, method), runs in ratios.groupby(["numerics", "backend", "method"], sort=False):
+        for (numerics, backend, method), runs in ratios.groupby(["numerics", "backend", ENTRY], sort=False):
             finite = runs.ratio[np.isfinite(runs.ratio)]
             factors = np.unique([1.0, *finite, MOST_FACTOR])
             label = f"{backend}, {numerics}"
@@ -197,7 +200,8 @@ def profile_table(summary: pd.DataFrame, costs: Sequence[str]) -> pd.DataFrame:
 
 def draw_profiles(summary: pd.DataFrame, costs: Sequence[str]) -> tuple[Figure, pd.DataFrame]:
     """Performance profiles, a row for each backend and numerics, a column for each cost, of the methods that were
-    run on four experiments or more, where there are two of them; all others are left to the table of profiles."""
+    run on four experiments or more, where there are two of them; all others are left to the table of profiles. Of
+    a study with axes its points, the twelve with the largest mean share of the final error's profile."""
     table = profile_table(summary, costs)
     wide = table[table.experiments >= LEAST_EXPERIMENTS]
     several = wide.groupby("run").method.transform("nunique") > 1
@@ -205,8 +209,12 @@ def draw_profiles(summary: pd.DataFrame, costs: Sequence[str]) -> tuple[Figure, 
         why = f"no two methods were run on {LEAST_EXPERIMENTS} experiments, on one backend with one numerics"
         return _message(f"nothing to compare: {why}"), table.iloc[:0]
     shown = wide[several]
-    titles = summary.drop_duplicates("method").set_index("method").experiment
-    named = {method: method_title(titles[method], method) for method in shown.method.unique()}
+    named = {method: method for method in shown.method.unique()}
+    if axes_of(summary):
+        shown = shown[shown.method.isin(_steepest(summary, named))]
+    else:
+        titles = summary.drop_duplicates("method").set_index("method").experiment
+        named = {method: method_title(titles[method], method) for method in named}
     count = shown.groupby("run").experiments.agg(["min", "max"])
     over = {
         run: " to ".join(dict.fromkeys(map(str, row))) for run, row in zip(count.index, count.values, strict=True)
@@ -222,6 +230,14 @@ def draw_profiles(summary: pd.DataFrame, costs: Sequence[str]) -> tuple[Figure, 
     grid.set_titles(col_template="{col_name}", row_template="{row_name}")
     grid.set_axis_labels("times the best cost", "share of problems")
     return grid.figure, shown
+
+
+def _steepest(summary: pd.DataFrame, names: Iterable[str]) -> list[str]:
+    """The entries that are drawn where there are many: those whose final errors are soonest near the best."""
+    factors = np.geomspace(1, MOST_FACTOR)
+    ratios = cost_ratios(summary, "error").groupby(ENTRY, sort=False).ratio
+    means = ratios.agg(lambda own: profile(own.to_numpy(), factors).mean())
+    return list(means[list(names)].sort_values(ascending=False, kind="stable").index[:MOST_LINES])
 
 
 def draw_evaluation_profiles(summary: pd.DataFrame, catalogue: Catalogue) -> tuple[Figure, pd.DataFrame]:

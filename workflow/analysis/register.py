@@ -60,7 +60,7 @@ COLUMNS = frozenset(
 class Shown:
     """What there is to be shown: the lengths of the study's axes, whether residuals are grouped, whether runs were
     made here, what the axes change, pairs of an axis' name and the key of the specification, the names of all
-    axes, and whether others publish errors for a problem."""
+    axes, whether others publish errors for a problem, and the numbers of experiments and methods."""
 
     axes: tuple[int, ...]
     keys: tuple[tuple[str, str], ...] = ()
@@ -68,6 +68,8 @@ class Shown:
     fresh: bool = False
     names: tuple[str, ...] = ()
     published: bool = False
+    experiments: int = 1
+    methods: int = 1
 
 
 Condition = Callable[[Shown], bool]
@@ -122,6 +124,21 @@ def over_powers(shown: Shown) -> bool:
 def over_rules(shown: Shown) -> bool:
     """Of studies with an axis called ``rule``, which has balancing rules."""
     return "rule" in shown.names
+
+
+def leaderboard(shown: Shown) -> bool:
+    """Of studies with several methods, or several points, on several experiments."""
+    return shown.experiments > 1 and (shown.methods if without_axes(shown) else prod(shown.axes)) > 1
+
+
+def over_entries(shown: Shown) -> bool:
+    """Of leaderboards with an axis called ``entry``, whose values are called ``rule+optimizer``."""
+    return leaderboard(shown) and "entry" in shown.names
+
+
+def compared(shown: Shown) -> bool:
+    """Of studies in which methods, or points, are compared over experiments."""
+    return without_axes(shown) or leaderboard(shown)
 
 
 @dataclass(frozen=True)
@@ -187,6 +204,12 @@ def _load(function: str) -> Callable[..., Any]:
 
 
 TABLES = (
+    Table("leaderboard", "leaderboard:leaderboard", leaderboard),
+    Table("ranks", "leaderboard:ranks", leaderboard),
+    Table("mmpinn", "subject:mmpinn", over_entries),
+    Table("protocol", "protocol:protocol", leaderboard, of_runs=True),
+    Table("pareto", "pareto:pareto", leaderboard, of_runs=True),
+    Table("bands", "bands:bands", leaderboard, of_runs=True),
     Table("points", "points:points", with_axes),
     Table("choices", "choices:choices", with_axes),
     Table("powers", "powers:powers", over_powers),
@@ -206,7 +229,7 @@ TABLES = (
     Table("statistics", "statistics:statistics"),
     Table("tests", "statistics:paired_tests", without_axes),
     Table("targets", "targets:targets"),
-    Table("profiles", "targets:profiles", without_axes),
+    Table("profiles", "targets:profiles", compared),
     Table("backends-overall", "backends:backends_overall", without_axes),
     Table("backends", "backends:backends", without_axes),
     Table("numerics", "numerics:numerics", without_axes),
@@ -218,11 +241,15 @@ OF_THE_PAPER = ("verdict-counts", "verdicts", "claims", "coverage", "beyond", "r
 """Tables that set the authors' numbers beside ours: they say nothing where no such number is known."""
 FIGURES = (
     Figure("overview", "figures.overview:draw_overview", SUMMARY),
+    Figure("heat-map", "figures.board:draw_heat_map", SUMMARY, leaderboard),
+    Figure("critical-differences", "figures.board:draw_critical_differences", SUMMARY, leaderboard),
+    Figure("pareto", "figures.board:draw_pareto", SUMMARY, leaderboard),
+    Figure("bands", "figures.board:draw_bands", SUMMARY, leaderboard),
     Figure("choices", "figures.choices:draw_choices", SUMMARY, with_axes),
     Figure("rates", "figures.courses:draw_rates", SUMMARY, over_rules),
     Figure("weights", "figures.courses:draw_weights", SUMMARY, over_rules),
-    Figure("profiles-evaluations", "profiles:draw_evaluation_profiles", SUMMARY, captioned="profiles"),
-    Figure("profiles-seconds", "profiles:draw_seconds_profiles", SUMMARY, captioned="profiles"),
+    Figure("profiles-evaluations", "profiles:draw_evaluation_profiles", SUMMARY, compared, "profiles"),
+    Figure("profiles-seconds", "profiles:draw_seconds_profiles", SUMMARY, compared, "profiles"),
     Figure("errors", "figures.errors:draw_errors"),
     Figure("losses", "figures.terms:draw_losses"),
     Figure("balance", "figures.terms:draw_balance"),
@@ -232,6 +259,7 @@ FIGURES = (
     Figure("targets", "profiles:draw_targets"),
     Figure("trajectories", "profiles:draw_trajectories"),
     Figure("differences", "profiles:draw_differences"),
+    Figure("effective-weights", "figures.courses:draw_effective_weights", POINTS, over_entries),
     Figure("lines", "figures.points:draw_lines", POINTS, one_axis),
     Figure("maps", "figures.points:draw_maps", POINTS, more_axes),
     Figure("spreads", "figures.points:draw_spreads", POINTS, more_axes),

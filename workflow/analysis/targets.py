@@ -8,8 +8,9 @@ import pandas as pd
 
 from solvers.configuration.catalogue import Catalogue
 from solvers.runs.rows import TARGETS
+from workflow.analysis.entries import ENTRY, with_entries
 from workflow.analysis.statistics import failures_infinite, median
-from workflow.analysis.summary import errors, grouped_by, table_of
+from workflow.analysis.summary import axes_of, errors, grouped_by, table_of
 
 __all__ = ["COSTS", "cost_ratios", "profile", "profiles", "targets"]
 
@@ -49,13 +50,13 @@ def targets(summary: pd.DataFrame, catalogue: Catalogue) -> pd.DataFrame:
 def cost_ratios(summary: pd.DataFrame, cost: str) -> pd.DataFrame:
     """The cost of each run over the smallest of its problem, as the column ``ratio`` beside the summary's.
 
-    A problem is an experiment and a seed, on one backend with one numerics; one that a single method was run on
-    is left out. ``cost``: a key of :data:`COSTS`. A cost that is missing, or of a run that did not finish if it
-    is the error, is infinite, and so is its ratio, also where no method has a finite one."""
+    A problem is an experiment and a seed, on one backend with one numerics; one that a single method, or point of
+    a study, was run on is left out. ``cost``: a key of :data:`COSTS`. A cost that is missing, or of a run that did
+    not finish if it is the error, is infinite, and so is its ratio, also where no method has a finite one."""
     values = errors(summary) if cost == "error" else failures_infinite(summary[cost])
-    table = summary.assign(cost=values)
+    table = with_entries(summary).assign(cost=values)
     problems = table.groupby(["numerics", "backend", "experiment", "seed"])
-    best, methods = problems.cost.transform("min"), problems.method.transform("nunique")
+    best, methods = problems.cost.transform("min"), problems[ENTRY].transform("nunique")
     ratio = np.where(np.isfinite(values), values / best.where(np.isfinite(best), 1.0), np.inf)
     return table.assign(ratio=ratio)[methods > 1]
 
@@ -66,18 +67,18 @@ def profile(ratios: Sequence[float], factors: Sequence[float]) -> np.ndarray:
 
 
 def profiles(summary: pd.DataFrame, catalogue: Catalogue) -> pd.DataFrame:
-    """Performance profiles (Dolan and More, 2002) over all problems that at least two methods were run on; a
-    problem is an experiment with a seed. Each row: the share of its problems that a method solves at no more
-    than 1, 2, 5, 10, 100 times the cost of the best method there. Methods are not all run on the same problems:
-    the column says on how many. A target that was not reached costs infinitely much."""
-    rows = []
+    """Performance profiles (Dolan and More, 2002) over all problems that at least two methods were run on (of a
+    study with axes: points); a problem is an experiment with a seed. Each row: the share of its problems that a
+    method solves at no more than 1, 2, 5, 10, 100 times the cost of the best method there. Methods are not all run
+    on the same problems: the column says on how many. A target that was not reached costs infinitely much."""
+    rows, line = [], ENTRY if axes_of(summary) else "method"
     for cost, title in COSTS.items():
         table = cost_ratios(summary, cost)
-        for axes, runs in table.groupby(["numerics", "backend", "method"], sort=False):
+        for axes, runs in table.groupby(["numerics", "backend", ENTRY], sort=False):
             shares = profile(runs.ratio, FACTORS)
             rows.append(
                 {"cost": title}
-                | dict(zip(("numerics", "backend", "method"), axes, strict=True))
+                | dict(zip(("numerics", "backend", line), axes, strict=True))
                 | {"problems": len(runs), "experiments": runs.experiment.nunique()}
                 | {f"within {factor} x": share for factor, share in zip(FACTORS, shares, strict=True)}
                 | {"solved": np.isfinite(runs.ratio).mean()}

@@ -32,6 +32,7 @@ from workflow.page.float32 import stops
 from workflow.page.floor import FloorTold, floor_told
 from workflow.page.frameworks import frameworks
 from workflow.page.glossary import glossary
+from workflow.page.leaderboard import HEAT_MAP, PICTURES, board_in
 from workflow.page.opening import Kind, kind_of, opening
 from workflow.page.pictures import Embedded, Picture, embedded, picture, shows_something
 from workflow.page.provenance import origins
@@ -42,12 +43,18 @@ __all__ = ["Inputs", "Picture", "Section", "render", "write_page"]
 
 WORKFLOW = Path(__file__).resolve().parent.parent
 ROOT = WORKFLOW.parent
-MAIN = {Kind.PAPER: ("verdicts",), Kind.OTHER_CONDITIONS: ("comparison",), Kind.OWN: ("points", "comparison")}
+MAIN = {
+    Kind.PAPER: ("verdicts",),
+    Kind.OTHER_CONDITIONS: ("comparison",),
+    Kind.OWN: ("leaderboard", "points", "comparison"),
+}
 """Tables that give the answer, the first that exists counts: it is shown open. Verdicts are none where the
 conditions are not the paper's."""
 PAPER_STUDY = "paper"
 PUBLISHED = "published"
 """The table of errors that others give for a problem: each experiment shows its rows."""
+MOST_RUNS = 600
+"""Of more runs than this all seeds of one stand in one line: a line for each would make a page too large."""
 
 
 @dataclass(frozen=True)
@@ -94,15 +101,21 @@ def render(page: Path, inputs: Inputs, threads: int = 1) -> str:
     paths = [path for path in inputs.tables if kind != Kind.OWN or path.stem not in register.OF_THE_PAPER]
     tables = _tables(paths, anchors, link)
     main = next((name for name in MAIN[kind] if name in [table.name for table in tables]), "")
-    figures = [path for path in inputs.figures if shows_something(path)]
+    figures = [path for path in inputs.figures if path.stem != HEAT_MAP and shows_something(path)]
     with ThreadPoolExecutor(threads) as pool:
         images = dict(zip(figures, pool.map(embedded, figures), strict=True))
+    together = len(summary) > MOST_RUNS
     shown = [table for table in tables if table.name in (main, PUBLISHED)]
     sections = [
-        _section(catalogue, name, runs, shown, images, link)
+        _section(catalogue, name, runs, shown, images, link, together)
         for name, runs in summary.groupby("experiment", sort=False)
     ]
     sections.sort(key=lambda section: section.group)
+    pictures = [
+        picture(path, image, "", link)
+        for path, image in images.items()
+        if path.parent.name not in set(summary.experiment)
+    ]
     title, description = _titles(kind, summary, catalogue, inputs)
     environment = Environment(
         loader=FileSystemLoader(WORKFLOW / "templates"),
@@ -117,6 +130,8 @@ def render(page: Path, inputs: Inputs, threads: int = 1) -> str:
         opening=opening(summary, paths, catalogue),
         facts=facts(summary),
         main=main,
+        board=board_in(paths, summary),
+        together=together,
         answers=[answer for answer in answers(paths) if answer.papers],
         check=check_in(paths),
         claims=told_in(paths),
@@ -126,11 +141,9 @@ def render(page: Path, inputs: Inputs, threads: int = 1) -> str:
         sources=_sources(inputs, link),
         stops=stops(inputs.tables, anchors, link),
         tables=tables,
-        overview=[
-            picture(path, image, "", link)
-            for path, image in images.items()
-            if path.parent.name not in set(summary.experiment)
-        ],
+        overview=[each for each in pictures if each.name not in PICTURES],
+        board_pictures=[each for each in pictures if each.name in PICTURES],
+        heat_map=next((link(path) for path in inputs.figures if path.stem == HEAT_MAP), ""),
         sections=sections,
         axes={
             axis: list(dict.fromkeys(summary[axis])) for axis in ("experiment", "backend", "numerics", "method")
@@ -209,6 +222,7 @@ def _section(
     tables: Sequence[Table],
     images: Mapping[Path, Embedded],
     link: Callable[[Path], str],
+    together: bool,
 ) -> Section:
     experiment = catalogue.experiment(name)
     problem = problems.load(**dict(experiment.problem))
@@ -230,5 +244,5 @@ def _section(
             for path, image in images.items()
             if path.parent.name == name
         ],
-        runs=run_rows(runs, link),
+        runs=run_rows(runs, link, together),
     )

@@ -21,6 +21,7 @@ from workflow.page.choices import choices_in
 from workflow.page.claims import times
 from workflow.page.floor import floors_told
 from workflow.page.frameworks import in_a_sentence
+from workflow.page.leaderboard import TOLD, board_told
 from workflow.page.powers import powers_in
 from workflow.page.rules import rules_in
 
@@ -51,7 +52,8 @@ def opening(summary: pd.DataFrame, tables: Sequence[Path], catalogue: Catalogue)
     kind, manifest = kind_of(summary, catalogue), read_manifest(catalogue)
     if kind == Kind.OWN:
         told = _own(summary, catalogue)
-        if chosen := [*choices_in(tables), *powers_in(tables), *rules_in(tables)]:
+        board = {path.stem: pd.read_csv(path) for path in tables if path.stem in TOLD}
+        if chosen := [*board_told(board), *choices_in(tables), *powers_in(tables), *rules_in(tables)]:
             told = [told[0], *chosen]
     else:
         read = {path.stem: pd.read_csv(path, keep_default_na=False) for path in tables}

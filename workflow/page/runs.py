@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from workflow.analysis.statistics import median
 from workflow.analysis.summary import AXES, SUMMARY, axes_of, contended, wall_per_cpu
 from workflow.analysis.tables import FRESH
 from workflow.page.columns import MOST
 from workflow.page.tables import Anchors, from_frame, slug
 
-__all__ = ["RunRow", "run_anchors", "run_columns", "run_rows"]
+__all__ = ["RunRow", "run_anchors", "run_columns", "run_id", "run_rows"]
 
 WAITS = "wall / CPU"
 RUN_COLUMNS = {
@@ -32,13 +33,16 @@ RUN_COLUMNS = {
 }
 RUN_MORE = ("iterations", "evaluations", FRESH, "wall seconds", WAITS)
 """Columns of the list of runs that are not seen at once, and neither is the command."""
+MEASURED = ("rel_l2", "iterations", "function_evaluations", "fresh_residual_ratio", "cpu_seconds", "wall_seconds")
+"""Of which rows that stand for several seeds have the medians."""
 GIVE_WAY = ("numerics", "backend", "CPU seconds", "status")
 """Columns that are not seen at once either, the first of these first, where a study's axes make them too many."""
 
 
 @dataclass(frozen=True)
 class RunRow:
-    """A run in the list of its experiment: id, cells, links, command."""
+    """A run in the list of its experiment: id, cells, links, command; or all seeds of one, with the specification
+    and the command of the first, and the folder of all."""
 
     id: str
     axes: dict[str, str]
@@ -46,6 +50,7 @@ class RunRow:
     folder: str
     specification: str
     command: str
+    runs: int = 1
 
 
 def run_id(values: Mapping[str, Any]) -> str:
@@ -79,8 +84,13 @@ def run_anchors(summary: pd.DataFrame) -> Anchors:
     return anchors
 
 
-def run_rows(runs: pd.DataFrame, link: Callable[[Path], str]) -> list[RunRow]:
-    """A row for each run of a summary, in its order."""
+def run_rows(runs: pd.DataFrame, link: Callable[[Path], str], together: bool = False) -> list[RunRow]:
+    """A row for each run of a summary, in its order, or ``together``, for all seeds of one."""
+    named, columns = [*AXES, *axes_of(runs)], list(_columns(runs))
+    cells = [own for _, own in runs.groupby(named, sort=False, dropna=False)] if together else []
+    firsts = pd.DataFrame([own.iloc[0] for own in cells], columns=runs.columns) if together else runs
+    if together:
+        runs = pd.DataFrame([_seeds(own) for own in cells], columns=runs.columns)
     waits = wall_per_cpu(runs).map("{:.2f}".format) + np.where(contended(runs), " contended", "")
     seconds = {name: runs[name].map("{:.1f}".format) for name in ("cpu_seconds", "wall_seconds")}
     archived = np.where(runs.source == "archive", ", archived", "")
@@ -88,16 +98,24 @@ def run_rows(runs: pd.DataFrame, link: Callable[[Path], str]) -> list[RunRow]:
     numbers = {"rel_l2": "{:.2e}", "fresh_residual_ratio": "{:.3g}"}
     texts = {name: runs[name].map(form.format) for name, form in numbers.items()}
     shown = runs.assign(status=runs.status + archived + marks, **texts, **seconds, **{WAITS: waits})
-    shown = shown[list(_columns(runs))]
-    rows = from_frame(shown.astype(str), "runs", "", {}, link).rows
+    rows = from_frame(shown[columns].astype(str), "runs", "", {}, link).rows
+    counts = [len(own) for own in cells] if together else [1] * len(runs)
     return [
         RunRow(
-            id=run_id(values),
-            axes=row.axes | {"experiment": values["experiment"]},
+            id=run_id({name: first[name] for name in (*named, "seed")}),
+            axes=row.axes | {"experiment": first["experiment"]},
             cells=row.cells,
-            folder=link(Path(values["folder"])) + "/",
-            specification=link(Path(values["folder"]) / "run.json"),
-            command=values["command"],
+            folder=link(Path(folder)) + "/",
+            specification=link(Path(first["folder"]) / "run.json"),
+            command=first["command"],
+            runs=count,
         )
-        for row, values in zip(rows, runs.to_dict("records"), strict=True)
+        for row, first, folder, count in zip(rows, firsts.to_dict("records"), runs.folder, counts, strict=True)
     ]
+
+
+def _seeds(runs: pd.DataFrame) -> dict[str, Any]:
+    """All seeds of a run as one: medians of what was measured, how many ended how, and the folder of all."""
+    ended = ", ".join(f"{count} {status}" for status, count in runs.status.value_counts().items())
+    row = runs.iloc[0].to_dict() | {name: median(runs[name]) for name in MEASURED} | {"status": ended}
+    return row | {"seed": ";".join(map(str, runs.seed)), "folder": str(Path(runs.folder.iloc[0]).parent)}

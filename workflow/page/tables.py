@@ -19,6 +19,8 @@ Anchors = Mapping[tuple[str, ...], str]
 
 Link = Callable[[Path], str]
 NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
+MOST_ROWS = 600
+"""A table with more rows is linked, not shown: a page of many would be too large to be opened."""
 LONG = 44  # characters from which on a cell may break into lines
 ABSENT = "–"
 SMALL = 0.01  # below, a number with many digits is shown with an exponent
@@ -73,6 +75,11 @@ class Table:
         return self.rows[0].cells[0].text if self.columns == ["note"] and self.rows else ""
 
     @property
+    def elsewhere(self) -> str:
+        """Where it stands in full, if not here."""
+        return (self.rows[0].cells[0].href or "") if self.note else ""
+
+    @property
     def under_method(self) -> bool:
         """Whether a narrow window may put the experiment below the method that stands beside it."""
         return self.columns[:2] == ["experiment", "method"]
@@ -108,8 +115,13 @@ class Table:
 
 
 def read_table(path: Path, caption: str, anchors: Anchors, link: Link) -> Table:
-    """The table written as CSV at ``path``, titled by its name, with what its names say in sentences."""
+    """The table written as CSV at ``path``, titled by its name, with what its names say in sentences; one that has
+    more than :data:`MOST_ROWS` rows is a link to its HTML beside that."""
     frame = as_written(pd.read_csv(path, dtype=str, keep_default_na=False))
+    if len(frame) > MOST_ROWS:
+        told = f"{len(frame):,} rows, too many for this page: see its files"
+        row = Row([Cell(told, href=link(path.with_suffix(".html")))], {})
+        return Table(path.stem, _title(path.stem), caption, ["note"], [row], 1)
     return from_frame(in_sentences(frame, path.stem), path.stem, caption, anchors, link, fold=True)
 
 
@@ -131,9 +143,12 @@ def from_frame(
             targets = tuple(link(Path(text)) + "/" for text in values["folder"].split("; "))
             cells[list(values).index("folder")] = Cell(values["folder"], folders=targets)
         rows.append(Row(cells, axes))
-    title = name.replace("-", " ").replace("_", " ").capitalize()
     names = NAMES.get(name, {})
-    return Table(name, title, caption, [names.get(column, column) for column in columns], rows, seen)
+    return Table(name, _title(name), caption, [names.get(column, column) for column in columns], rows, seen)
+
+
+def _title(name: str) -> str:
+    return name.replace("-", " ").replace("_", " ").capitalize()
 
 
 def _link(axes: Mapping[str, str], anchors: Anchors) -> str | None:

@@ -8,9 +8,13 @@ import pandas as pd
 
 from solvers.configuration.catalogue import Catalogue
 from workflow.analysis.choices import choices
+from workflow.analysis.entries import ENTRY
+from workflow.analysis.leaderboard import ranks
 from workflow.analysis.powers import POWERS, powers
+from workflow.analysis.subject import mmpinn
 from workflow.analysis.summary import axes_of, grouped_by, read_summary
 from workflow.page.choices import choices_told
+from workflow.page.leaderboard import board_told
 from workflow.page.powers import powers_told
 from workflow.page.rules import rules_in
 from workflow.readme.blocks import markdown, wrapped
@@ -54,13 +58,25 @@ def _section(name: str, summary: pd.DataFrame, catalogue: Catalogue, root: Path)
     exponents = set(POWERS) <= set(axes_of(summary))
     of_powers = powers(summary, catalogue) if exponents else pd.DataFrame()
     of_runs = sorted((root / FOLDER / name).glob("*.csv"))
-    for text in [*choices_told(found), *(powers_told(of_powers) if exponents else []), *rules_in(of_runs)]:
+    for text in [
+        *_board(summary, catalogue),
+        *choices_told(found),
+        *(powers_told(of_powers) if exponents else []),
+        *rules_in(of_runs),
+    ]:
         yield wrapped(text, "* ")
     yield ""
     yield markdown(_in_short(found, axes_of(summary)))
     if exponents:
         yield ""
         yield markdown(_problems(of_powers))
+
+
+def _board(summary: pd.DataFrame, catalogue: Catalogue) -> list[str]:
+    """What a leaderboard of entries that are called ``rule+optimizer`` says."""
+    if ENTRY not in axes_of(summary):
+        return []
+    return board_told({"mmpinn": mmpinn(summary, catalogue), "ranks": ranks(summary, catalogue)})
 
 
 def _in_short(table: pd.DataFrame, axes: list[str]) -> pd.DataFrame:

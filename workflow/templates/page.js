@@ -9,7 +9,7 @@ function chosen(filter) {
 
 function apply() {
   const wanted = filters.map((filter) => [filter.dataset.axis, chosen(filter)]);
-  for (const element of document.querySelectorAll("tr[data-experiment], tr[data-backend], tr[data-method], section[data-experiment], nav [data-experiment], .tiles, .claims [data-backend]")) {
+  for (const element of document.querySelectorAll("tr[data-experiment], tr[data-backend], tr[data-method], .matrix [data-experiment], #leaderboard h3, section[data-experiment], nav [data-experiment], .tiles, .claims [data-backend]")) {
     element.hidden = wanted.some(([axis, values]) => {
       const value = element.dataset[axis];
       return value !== undefined && filterHas(axis, value) && !values.has(value);
@@ -22,8 +22,8 @@ function apply() {
     filter.querySelector(".chosen").textContent = text;
   }
   const runs = [...document.querySelectorAll("tr.run")];
-  const shown = runs.filter((row) => !row.hidden).length;
-  document.getElementById("count").textContent = `${shown} of ${runs.length} runs`;
+  const count = (rows) => rows.reduce((sum, row) => sum + Number(row.dataset.runs ?? 1), 0);
+  document.getElementById("count").textContent = `${count(runs.filter((row) => !row.hidden))} of ${count(runs)} runs`;
 }
 
 function filterHas(axis, value) {
@@ -76,6 +76,10 @@ document.addEventListener("click", (event) => {
 });
 document.addEventListener("keydown", (event) => {
   if (event.key === "Escape") for (const filter of filters) filter.open = false;
+});
+for (const find of document.querySelectorAll(".find input")) find.addEventListener("input", () => {
+  const rows = find.closest("label").nextElementSibling.querySelectorAll("tbody tr");
+  for (const row of rows) row.classList.toggle("unfound", !row.cells[0].textContent.includes(find.value.trim()));
 });
 for (const only of document.querySelectorAll("button.only")) only.addEventListener("click", () => {
   for (const box of document.querySelectorAll('.filter[data-axis="experiment"] input')) box.checked = box.value === only.dataset.experiment;

@@ -1,18 +1,24 @@
 """Errors, and weights of the residual, along the training, of all rules of a study in one panel."""
 
 from collections.abc import Callable, Iterator
+from itertools import product
+from pathlib import Path
 
 import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 
 from solvers.configuration.catalogue import Catalogue
-from workflow.analysis.figures.style import LINES, colours, hide_unused, legend, panels
+from solvers.runs.record import read_history
+from workflow.analysis.entries import ENTRY, GROUPS, parts_of, with_entries
+from workflow.analysis.figures.points import Page
+from workflow.analysis.figures.style import LINES, colours, hide_unused, label_ends, legend, panels
 from workflow.analysis.summary import AXES, axes_of
 from workflow.analysis.traces import trace
 
-__all__ = ["draw_rates", "draw_weights"]
+__all__ = ["draw_effective_weights", "draw_rates", "draw_weights"]
 
+LINE_HEIGHT = 0.17  # inches: a name at the end of a line
 Quantity = Callable[[pd.DataFrame], pd.Series | None]
 """A quantity of a trace; none if it has not what is needed."""
 
@@ -30,6 +36,46 @@ def draw_weights(summary: pd.DataFrame, catalogue: Catalogue) -> tuple[Figure, p
     """The weight of the residual over that of the supervised terms against the evaluations: a panel for each
     problem and method, a line for each point of the study, of the lowest seed that finished."""
     return _draw(summary, "ratio", _ratio, "weight of the residual\n/ of the supervised terms")
+
+
+def draw_effective_weights(page: Page) -> tuple[Figure, pd.DataFrame]:
+    """The effective weights of all terms of one problem against the evaluations: a panel for each term, a line for
+    each entry that has the optimizer of the study's first, of the lowest seed that finished."""
+    runs = with_entries(page.rows)
+    runs = runs[[parts_of(name)[1] == parts_of(runs[ENTRY].iloc[0])[1] for name in runs[ENTRY]]]
+    columns = [*GROUPS, ENTRY, "seed", "evaluation", "term", "weight"]
+    found = list(_weights(runs))
+    table = pd.concat(found, ignore_index=True)[columns] if found else pd.DataFrame(columns=columns)
+    terms = list(table.term.unique())
+    series = list(table.groupby(GROUPS, sort=False)) if len(table) else []
+    height = max(2.4, LINE_HEIGHT * table[ENTRY].nunique())
+    figure, axes = panels(max(len(terms) * len(series), 1), 1, height)
+    hues = colours(list(table[ENTRY]))
+    for axis, (term, (group, own)) in zip(
+        hide_unused(axes, len(terms) * len(series)), product(terms, series), strict=True
+    ):
+        rows, ends = own[(own.term == term) & (own.weight > 0) & (own.evaluation > 0)], []
+        for i, (entry, line) in enumerate(rows.groupby(ENTRY, sort=False)):
+            axis.plot(line.evaluation, line.weight, color=hues[entry], linestyle=LINES[i % len(LINES)])
+            ends.append((float(line.weight.iloc[-1]), parts_of(str(entry))[0], hues[entry]))
+        axis.set_yscale("log")
+        axis.set_title(", ".join([term, *(group[::-1] if len(series) > 1 else ())]), fontsize="medium")
+        axis.set_xlabel("evaluations")
+        axis.set_ylabel("effective weight")
+        label_ends(axis, ends)
+        sns.despine(ax=axis)
+    return figure, table
+
+
+def _weights(runs: pd.DataFrame) -> Iterator[pd.DataFrame]:
+    """The weights along the lowest seed of each entry that finished, a row for each term and recorded iterate."""
+    for (*group, entry), own in runs[runs.status == "finished"].groupby([*GROUPS, ENTRY], sort=False):
+        first = own.sort_values("seed").iloc[0]
+        history = read_history(Path(first.folder)).sort_values("evaluation", kind="stable")
+        weights = [name for name in history if name.startswith("weight.")]
+        long = history.melt("evaluation", weights, "term", "weight").dropna()
+        named = dict(zip(GROUPS, group, strict=True)) | {ENTRY: entry, "seed": first.seed}
+        yield long.assign(term=long.term.str.removeprefix("weight."), **named)
 
 
 def _ratio(own: pd.DataFrame) -> pd.Series | None:
