@@ -9,15 +9,12 @@ import pytest
 
 from tests.conftest import CATALOGUE
 from tests.summaries import seeds_of, summary_of
-from workflow.analysis import floors as floors_module
-from workflow.analysis import leaderboard as leaderboard_module
 from workflow.analysis import register
 from workflow.analysis.bands import BANDS, bands, spectrum
 from workflow.analysis.entries import counted, with_entries
 from workflow.analysis.figures.courses import draw_effective_weights
 from workflow.analysis.figures.points import page_of
 from workflow.analysis.figures.style import write_figure
-from workflow.analysis.floors import floors
 from workflow.analysis.leaderboard import leaderboard, ranked, ranks
 from workflow.analysis.pareto import front, pareto
 from workflow.analysis.protocol import DEVIATES, conditions, protocol
@@ -102,11 +99,10 @@ def test_only_what_all_were_run_on_is_ranked():
     assert list(ranks(study(errors), CATALOGUE)) == ["note"] and ranks_told(ranks(study(errors), CATALOGUE)) == []
 
 
-def test_failures_trials_and_ties(monkeypatch):
-    monkeypatch.setattr(leaderboard_module, "floors", lambda: {"heat-0.3": 1e-9})
+def test_failures_trials_and_ties():
     summary = study(
         {"heat-0.3": {"a": [1e-3, 2e-3, None], "b": [5.0, 7.0, None], "c": [None] * 3, "d": [4e-3] * 3}}
-    )
+    ).assign(floor_rel_l2=1e-9)
     trial = summary.iloc[:1].assign(seed=1000, rel_l2=1e-9)
     table = leaderboard(pd.concat([summary, trial]), CATALOGUE)
     assert list(table.seeds) == [3] * 4 and list(table.failed) == [1, 1, 3, 0] and list(table.lost) == [1, 3, 3, 0]
@@ -114,17 +110,6 @@ def test_failures_trials_and_ties(monkeypatch):
     assert list(table["rank"]) == [1, 3.5, 3.5, 2], "both count as 100 %"
     np.testing.assert_allclose(table["over the best"], [1, 500, 500, 2])
     assert set(table.floor) == {1e-9} and set(table["paper's best"]) == {1.610665e-4}
-
-
-def test_floors_are_read_where_they_are_known(tmp_path):
-    assert floors(tmp_path / "none.csv") == {}
-    file = tmp_path / "floors.csv"
-    file.write_text("experiment,solver,rel_l2\nheat-0.3,a,1e-6\nheat-0.3,b,1e-8\npulse,a,1e-3\n")
-    assert floors(file) == {"heat-0.3": 1e-8, "pulse": 1e-3}
-    file.write_text("experiment,error\n")
-    with pytest.raises(ValueError, match=r"floors.csv: rel_l2: is missing"):
-        floors(file)
-    assert floors_module.FLOORS.parent.name == "reports"
 
 
 def test_what_the_tests_decide_is_told():
@@ -331,7 +316,7 @@ def test_a_heat_map_says_every_error_and_failure(made):
     assert told.count("1.0e-03") == 2 and told.count("1.0e-01") == 2
     assert told.count("failed ×1") == 2, "of two seeds one failed: there is no median"
     lines = [label.get_text() for label in figure.axes[0].get_yticklabels()]
-    assert lines == ["sum+lbfgs", "wide+lbfgs", "lra+lbfgs", "paper's best"]
+    assert lines == ["sum+lbfgs", "wide+lbfgs", "lra+lbfgs", "paper's best", "floor"]
 
 
 def test_profiles_of_a_study_are_of_its_points():

@@ -11,9 +11,8 @@ from scipy import stats
 from solvers.configuration.catalogue import Catalogue
 from workflow.analysis.beyond import papers_best
 from workflow.analysis.entries import ENTRY, complete, geometric, groups
-from workflow.analysis.floors import floors
 from workflow.analysis.statistics import LEVEL, median
-from workflow.analysis.summary import LOST, errors, table_of
+from workflow.analysis.summary import LOST, errors, floor_of, table_of
 
 __all__ = ["FLOOR", "PAPER", "Ranked", "leaderboard", "ordered", "ranked", "ranks"]
 
@@ -29,14 +28,14 @@ def leaderboard(summary: pd.DataFrame, catalogue: Catalogue) -> pd.DataFrame:
     training, medians. Beside it the smallest error that the authors give for the problem, whatever the method, and
     what a classical solver reaches, where these are known. Runs on seeds from 1000 up are trials and do not
     count."""
-    below, rows = floors(), []
+    rows = []
     for group, every in groups(summary):
         for experiment, runs in every.groupby("experiment", sort=False):
             named = group | {"experiment": experiment}
             own = pd.DataFrame([named | _cell(cell) for _, cell in runs.groupby(ENTRY, sort=False)])
             own["over the best"] = own.capped / own.capped.min()
             own["rank"] = own.capped.rank()
-            known = {PAPER: papers_best(catalogue, str(experiment))[1], FLOOR: below.get(str(experiment), np.nan)}
+            known = {PAPER: papers_best(catalogue, str(experiment))[1]} | floor_of(every)
             rows += own.drop(columns="capped").assign(**known).to_dict("records")
     return table_of(rows, "there is no run")
 
