@@ -13,10 +13,14 @@ os.environ.setdefault("NPROC", "1")  # JAX's threads: see solvers.threads
 # Compiled programs are shared by all tests, those in copies of the project and in other processes too.
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", f"{Path(__file__).resolve().parent.parent}/.cache/jax-tests")
 # Half of the tests' time is XLA at work, and most of that the optimizing of programs that run once: LLVM's passes,
-# and fused loops, which XLA makes twice as fast in its older way. Float32, rows and steps of optimizers
-# are tested as they are compiled in production: see `compiled_as_in_production`.
+# and fused loops, which XLA makes twice as fast in its older way. Float32, rows of each network and steps of
+# optimizers are tested as they are compiled in production: see `compiled_as_in_production`.
 if "xla_backend_optimization_level" not in os.environ.get("XLA_FLAGS", ""):
-    flags = ("--xla_backend_optimization_level=0", "--xla_cpu_use_fusion_emitters=false")
+    flags = (
+        "--xla_backend_optimization_level=0",
+        "--xla_llvm_disable_expensive_passes=true",
+        "--xla_cpu_use_fusion_emitters=false",
+    )
     os.environ["XLA_FLAGS"] = " ".join([os.environ.get("XLA_FLAGS", ""), *flags]).strip()
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
@@ -181,6 +185,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The longest files first, the others in their order."""
     places = {name: i for i, name in enumerate(LONGEST_FIRST)}
     items.sort(key=lambda item: places.get(item.path.stem, len(places)))
+    gc.freeze()  # what is imported by now stays: the collector need not look at it behind every module
 
 
 @pytest.fixture(autouse=True)
@@ -204,7 +209,11 @@ def forget_compiled_programs() -> Iterator[None]:
         gc.collect()
 
 
-PRODUCTION = {"xla_backend_optimization_level": 3, "xla_cpu_use_fusion_emitters": True}
+PRODUCTION = {
+    "xla_backend_optimization_level": 3,
+    "xla_llvm_disable_expensive_passes": False,
+    "xla_cpu_use_fusion_emitters": True,
+}
 """XLA's defaults, as options of a compilation."""
 
 
