@@ -145,13 +145,13 @@ def _on_backends(compiled: list[tuple[str, str]]) -> list[tuple[tuple[str, str],
 PHYSICS_ON, FIELDS_ON = _on_backends(OF_EVERY_PART), _on_backends(OF_EVERY_FIELD)
 
 LONGEST_FIRST = (
-    *("test_slurm", "test_pipeline", "test_faults", "test_additions", "test_jacobian", "test_every_method"),
-    *("test_resume", "test_archive_pipeline", "test_examples", "test_compiled_terms", "test_terms"),
-    *("test_study_pipeline", "test_finished", "test_outdated", "test_campaign", "test_archive", "test_training"),
-    *("test_page", "test_readme", "test_start", "test_documented", "test_minibatches", "test_least_squares"),
-    *("test_kubernetes", "test_configuration_broken", "test_optimizers", "test_memory", "test_race"),
-    *("test_benchmarks", "test_hostile_input", "test_run", "test_figures", "test_environment", "test_profiles"),
-    *("test_bfgs", "test_analysis", "test_hooks", "test_jets", "test_losses"),
+    *("test_slurm", "test_pipeline", "test_resume", "test_additions", "test_compiled_terms", "test_faults"),
+    *("test_terms", "test_every_method", "test_kubernetes", "test_archive_pipeline", "test_study_pipeline"),
+    *("test_training", "test_examples", "test_outdated", "test_archive", "test_jacobian", "test_finished"),
+    *("test_campaign", "test_minibatches", "test_optimizers", "test_benchmarks", "test_profiles", "test_readme"),
+    *("test_page", "test_types", "test_analysis", "test_documented", "test_start", "test_environment"),
+    *("test_bfgs", "test_race", "test_least_squares", "test_run", "test_configuration_broken", "test_figures"),
+    *("test_problems", "test_jets", "test_rules", "test_memory", "test_hooks", "test_losses"),
 )
 """Files that take longest. A process takes a file at a time: one that began last would leave the other idle."""
 
