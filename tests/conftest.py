@@ -13,10 +13,14 @@ os.environ.setdefault("NPROC", "1")  # JAX's threads: see solvers.threads
 # Compiled programs are shared by all tests, those in copies of the project and in other processes too.
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", f"{Path(__file__).resolve().parent.parent}/.cache/jax-tests")
 # Half of the tests' time is XLA at work, and most of that the optimizing of programs that run once: LLVM's passes,
-# and fused loops, which XLA makes twice as fast in its older way. Float32, rows and steps of optimizers
-# are tested as they are compiled in production: see `compiled_as_in_production`.
+# and fused loops, which XLA makes twice as fast in its older way. Float32, rows of each network and steps of
+# optimizers are tested as they are compiled in production: see `compiled_as_in_production`.
 if "xla_backend_optimization_level" not in os.environ.get("XLA_FLAGS", ""):
-    flags = ("--xla_backend_optimization_level=0", "--xla_cpu_use_fusion_emitters=false")
+    flags = (
+        "--xla_backend_optimization_level=0",
+        "--xla_llvm_disable_expensive_passes=true",
+        "--xla_cpu_use_fusion_emitters=false",
+    )
     os.environ["XLA_FLAGS"] = " ".join([os.environ.get("XLA_FLAGS", ""), *flags]).strip()
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
@@ -155,13 +159,13 @@ def _on_backends(compiled: list[tuple[str, str]]) -> list[tuple[tuple[str, str],
 PHYSICS_ON, FIELDS_ON = _on_backends(OF_EVERY_PART), _on_backends(OF_EVERY_FIELD)
 
 LONGEST_FIRST = (
-    *("test_slurm", "test_pipeline", "test_faults", "test_additions", "test_jacobian", "test_every_method"),
-    *("test_resume", "test_archive_pipeline", "test_examples", "test_compiled_terms", "test_terms"),
-    *("test_study_pipeline", "test_finished", "test_outdated", "test_campaign", "test_archive", "test_training"),
-    *("test_page", "test_readme", "test_start", "test_documented", "test_minibatches", "test_least_squares"),
-    *("test_kubernetes", "test_configuration_broken", "test_optimizers", "test_memory", "test_race"),
-    *("test_benchmarks", "test_hostile_input", "test_run", "test_figures", "test_environment", "test_profiles"),
-    *("test_bfgs", "test_analysis", "test_hooks", "test_jets", "test_losses"),
+    *("test_slurm", "test_pipeline", "test_resume", "test_additions", "test_compiled_terms", "test_faults"),
+    *("test_terms", "test_every_method", "test_kubernetes", "test_archive_pipeline", "test_study_pipeline"),
+    *("test_training", "test_examples", "test_outdated", "test_archive", "test_jacobian", "test_finished"),
+    *("test_campaign", "test_minibatches", "test_optimizers", "test_benchmarks", "test_profiles", "test_readme"),
+    *("test_page", "test_types", "test_analysis", "test_documented", "test_start", "test_environment"),
+    *("test_bfgs", "test_race", "test_least_squares", "test_run", "test_configuration_broken", "test_figures"),
+    *("test_problems", "test_jets", "test_rules", "test_memory", "test_hooks", "test_losses"),
 )
 """Files that take longest. A process takes a file at a time: one that began last would leave the other idle."""
 
@@ -195,6 +199,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The longest files first, the others in their order."""
     places = {name: i for i, name in enumerate(LONGEST_FIRST)}
     items.sort(key=lambda item: places.get(item.path.stem, len(places)))
+    gc.freeze()  # what is imported by now stays: the collector need not look at it behind every module
 
 
 @pytest.fixture(autouse=True)
@@ -218,7 +223,11 @@ def forget_compiled_programs() -> Iterator[None]:
         gc.collect()
 
 
-PRODUCTION = {"xla_backend_optimization_level": 3, "xla_cpu_use_fusion_emitters": True}
+PRODUCTION = {
+    "xla_backend_optimization_level": 3,
+    "xla_llvm_disable_expensive_passes": False,
+    "xla_cpu_use_fusion_emitters": True,
+}
 """XLA's defaults, as options of a compilation."""
 
 

@@ -1,4 +1,4 @@
-"""Terms as JAX compiles them in production, with XLA's optimizing: float32, and features that are kept."""
+"""Terms and rows as JAX compiles them in production, with XLA's optimizing: float32, and features kept."""
 
 import numpy as np
 import pytest
@@ -8,6 +8,7 @@ from solvers import backends
 from solvers.model.networks.base import flatten
 from solvers.model.terms import INPUTS, CollocationPoints, Model, build_terms
 from tests.conftest import BACKENDS, METHODS, build, one_of_each, smoke_spec
+from tests.test_jacobian import GROUPED, assert_near, joined
 from tests.test_terms import points_of, small_network
 
 pytestmark = pytest.mark.usefixtures("compiled_as_in_production")
@@ -29,15 +30,20 @@ def test_float32_stays_float32_and_near_float64(physics_on):
 
 @pytest.mark.parametrize("method", one_of_each(lambda spec: spec.network["name"], METHODS), ids="-".join)
 def test_float64_is_that_of_torch(method):
-    """Of each network; test_terms has all physics, without XLA's optimizing."""
-    found = {}
+    """Of each network; test_terms and test_jacobian have all physics, without XLA's optimizing."""
+    found, rows = {}, {}
     for name in BACKENDS:
         _, backend, theta = build(smoke_spec(method, name))
         found[name] = backend.terms_and_gradients(theta)
+        rows[name] = joined(backend, theta)
     ours, other = found["jax"], found["torch"]
     np.testing.assert_allclose(ours[0], other[0], rtol=1e-10)
     scale = np.abs(ours[1]).max(axis=1, keepdims=True)
     np.testing.assert_array_less(np.abs(ours[1] - other[1]) / scale, 1e-10)
+    assert list(rows["jax"]) == list(rows["torch"]) == backend.names
+    for term, own in rows["jax"].items():
+        for one, another in zip(own, rows["torch"][term], strict=True):
+            assert_near(one, another)
 
 
 def test_squares_and_gradients_of_float32_are_summed_in_float64(backend_name):
@@ -55,6 +61,15 @@ def test_squares_and_gradients_of_float32_are_summed_in_float64(backend_name):
         squares = shares * (found[term.name] * found[term.name])
         assert value == pytest.approx(float(squares.sum(dtype=np.float64)), rel=1e-12)
     assert (values != values.astype(np.float32)).any()
+
+
+def test_rows_stay_in_the_precision_of_the_backend(backend_name):
+    _, backend, theta = build(smoke_spec(GROUPED, backend_name, numerics="paper"))
+    _, double, exact = build(smoke_spec(GROUPED, backend_name))
+    part, other = next(backend.rows(theta)), next(double.rows(exact))
+    assert part.residuals.dtype == part.jacobian.dtype == np.float32
+    assert_near(part.jacobian, other.jacobian, 2e-4)
+    assert backend.normal_equations(theta)[0].dtype == np.float64
 
 
 @pytest.mark.parametrize("network", ["mff", "inn"])

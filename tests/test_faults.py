@@ -14,9 +14,11 @@ from tests.faults.campaign import Campaign, Outcome, compare
 @pytest.mark.pipeline
 def test_kills_lose_and_change_nothing(tmp_path):
     config = ["scale=smoke", "seeds=1", "experiments=heat-0.3,poisson-4-150", "methods=mmpinn,mff"]
-    outcome = Campaign(
-        config, kills=6, checkpoint_interval=0.05, shortest_pause=2.0, longest_pause=6.0, early=1, switching=2
-    ).run(tmp_path)
+    pauses = {"shortest_pause": 2.0, "longest_pause": 6.0}
+    chosen = {"early": 1, "switching": 2}
+    outcome = Campaign(config, kills=6, checkpoint_interval=0.05, in_one_process=True, **pauses, **chosen).run(
+        tmp_path
+    )
     assert outcome.kills["first second"] == 1 and outcome.kills["switch"] == 2
     assert outcome.kills.total() == 9
     assert not outcome.lost and not outcome.different, str(outcome)

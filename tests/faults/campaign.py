@@ -35,6 +35,7 @@ from solvers.runs.files import folder_beside
 from solvers.runs.record import RecordError, check_files, read_fields, read_history, read_run
 from solvers.runs.supervisor import RESTARTS
 from tests.conftest import ROOT, copy_project
+from tests.pipelines import make_runs
 from workflow.sweep import Sweep
 
 __all__ = ["Campaign", "Outcome", "compare", "main"]
@@ -111,6 +112,9 @@ class Campaign:
     longest_pause: float = 8.0
     early: int = 0
     switching: int = 0
+    in_one_process: bool = False
+    """Whether the undisturbed runs are made in one process, without Snakemake: the same, and soon done if they are
+    few and short."""
 
     def run(self, root: Path) -> Outcome:
         """Both pipelines below ``root``, and the comparison."""
@@ -118,8 +122,9 @@ class Campaign:
         for tree in trees:
             tree.mkdir(parents=True)
             copy_project(tree, self.checkpoint_interval)
-        done = self._snakemake(trees[0])
-        if done.wait() != 0:
+        if self.in_one_process:
+            make_runs(trees[0], *self.config, left=0)
+        elif self._snakemake(trees[0]).wait() != 0:
             raise RuntimeError(
                 f"the undisturbed pipeline failed: {(trees[0] / 'snakemake.log').read_text()[-3000:]}"
             )
@@ -144,9 +149,11 @@ class Campaign:
         environment = os.environ | {"PYTHONPATH": str(tree)}
         records = sorted((tree / "results").glob("*/*/*/*/*/*/run.json"))
         moments = [("first second", EARLY)] * self.early + [("switch", SWITCHING)] * self.switching
+        attacked = {}
         for kind, code in moments:
             folder = draw.choice(records).parent
             command = [*shlex.split(command_line(read_run(folder).spec)), "--quiet"]
+            attacked[folder] = command
             killed = [sys.executable, "-c", code.format(draw.random()), *command[3:], "--force"]
             done = subprocess.run(killed, cwd=tree, env=environment, capture_output=True, text=True)
             outcome.kills[kind] += done.returncode == -signal.SIGKILL
@@ -156,8 +163,7 @@ class Campaign:
                 outcome.lost.append(f"{kind}: {error}")
             if draw.random() < 0.5:  # the next one finds what this one has left, or it is finished first
                 subprocess.run(command, cwd=tree, env=environment, capture_output=True, check=True)
-        for path in records:
-            command = shlex.split(command_line(read_run(path.parent).spec))
+        for command in attacked.values():
             subprocess.run(command, cwd=tree, env=environment, capture_output=True, check=True)
 
     def _snakemake(self, tree: Path) -> subprocess.Popen:
