@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 
 from tests.conftest import BACKENDS, ROOT, copy_project
+from tests.pipelines import make_runs
 
 ADDITIONS = ROOT / "tests/additions"
 FILES = sorted(p.relative_to(ADDITIONS) for p in ADDITIONS.rglob("*") if p.suffix in (".py", ".yaml"))
@@ -101,6 +102,7 @@ def test_added_methods_stand_in_the_tables(project, made):
 @pytest.mark.pipeline
 def test_an_added_study_has_its_points_in_a_table(project):
     """Its figures would be those of any study with two axes (test_study_pipeline)."""
+    make_runs(project, "study=momentum")
     path = f"{report_of(project, 'study=momentum')}/tables/points.csv"
     call(project, "snakemake", "--cores", "2", path, "--config", "study=momentum")
     points = pd.read_csv(project / path)

@@ -170,7 +170,7 @@ def test_a_cancelled_job_is_taken_up_by_the_next_start(tree: Path, record_proper
 def test_a_killed_snakemake_is_taken_up_as_the_readme_says(tree: Path, record_property):
     seed = 1
     before = {job.number for job in jobs()}
-    with pipeline(tree, "killed", "[1]") as first:
+    with pipeline(tree, "killed", "[1]", "--until", "summary") as first:
         first.waits_for(in_mid_run(tree, seed), "training in mid-run")
         victim = long_one(seed)
         first.process.send_signal(signal.SIGKILL)
@@ -180,7 +180,8 @@ def test_a_killed_snakemake_is_taken_up_as_the_readme_says(tree: Path, record_pr
     wait_until(lambda: not trainings(seed, "PENDING", "RUNNING", "COMPLETING"), 60, "empty queue")
     with pipeline(tree, "unlocked", "[1]", "--unlock") as unlock:
         assert unlock.ends() == 0, unlock.output[-3000:]
-    with pipeline(tree, "finished", "[1]") as second:
+    # Its tables and figures would be those of the test before.
+    with pipeline(tree, "finished", "[1]", "--until", "summary") as second:
         assert second.ends() == 0, second.output[-3000:]
     check_results(tree, second.output, seed, 1)
     found = [job for job in jobs() if job.number not in before]

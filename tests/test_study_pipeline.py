@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 from tests.conftest import ROOT, copy_project
+from tests.pipelines import make_runs
 
 pytestmark = pytest.mark.pipeline
 REPORT = "reports/exponents/smoke+seeds=1"
@@ -37,8 +38,10 @@ def planned(tree: Path, *config: str) -> dict[str, int]:
 
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory) -> Path:
-    """A copy of the project with the four runs of the example, one seed each, and their report."""
+    """A copy of the project with the four runs of the example, one seed each, the last trained by Snakemake,
+    and their report."""
     root = copy_project(tmp_path_factory.mktemp("project"))
+    make_runs(root, *GIVEN)
     snakemake(root, "--config", *GIVEN)
     return root
 
