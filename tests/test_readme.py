@@ -141,6 +141,13 @@ def test_a_row_of_one_seed_is_not_counted_as_reproduced(summary: pd.DataFrame):
     assert "Decided: none. Not decided: **" in changed(summary[summary.seed == 0], "answer")
 
 
+def test_methods_beyond_the_paper_are_told_of_from_three_seeds_on(summary: pd.DataFrame):
+    of_jax = summary[(summary.method != "bfgs") | (summary.backend == "jax")]
+    assert "bfgs on jax" in changed(of_jax[of_jax.seed < 3], "answer")
+    fewer = of_jax[~((of_jax.seed == 2) & (of_jax.experiment == "pulse"))]
+    assert "bfgs on jax" not in changed(fewer[fewer.seed < 3], "answer"), "one problem has two seeds"
+
+
 def test_a_framework_without_runs_is_named_as_such(summary: pd.DataFrame):
     jax = summary[summary.backend == "jax"]
     assert "* **PyTorch**: no row has been run yet." in changed(jax, "answer")

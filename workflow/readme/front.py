@@ -24,6 +24,7 @@ from workflow.readme.blocks import markdown, wrapped
 __all__ = ["answer_block", "claims_table_block", "frameworks_block", "frameworks_table_block"]
 
 NAMES = {"jax": "JAX", "torch": "PyTorch"}
+LEAST_SEEDS = 3
 UNTOLD = (Difference.NONE_FINISHED, Difference.ONE_SEED, Difference.OTHER_SEEDS)
 """What two backends show of each other if there is nothing to compare."""
 
@@ -39,12 +40,20 @@ def answer_block(summary: pd.DataFrame, catalogue: Catalogue) -> str:
     lines = [_answer(row) for row in rows if row["paper's conditions"]]
     left = [name for name in frameworks.names() if name not in set(summary.backend)]
     lines += [f"**{_name(name)}**: no row has been run yet." for name in left]
-    told = beyond_told(beyond(summary, catalogue))
+    told = beyond_told(_seen_often(beyond(summary, catalogue)))
     lines += [f"**Beyond the paper** ([curvature](docs/curvature.md)): {text}" for text in told]
     lines += [
         f"**The floor** ([results](docs/results.md#the-floor)): {text}" for text in [floors_told(summary)] if text
     ]
     return "\n".join(wrapped(line, "* ") for line in lines)
+
+
+def _seen_often(table: pd.DataFrame) -> pd.DataFrame:
+    """Methods beyond the paper with enough seeds on every problem that they were run on: fewer say nothing of the
+    spread, and stand in docs/curvature.md alone."""
+    if "runs" not in table:
+        return table
+    return table[table.groupby(["method", "numerics", "backend"]).runs.transform("min") >= LEAST_SEEDS]
 
 
 def _answer(row: Mapping[str, Any]) -> str:
