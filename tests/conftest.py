@@ -16,12 +16,9 @@ os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", f"{Path(__file__).resolve().p
 # and fused loops, which XLA makes twice as fast in its older way. Float32, rows of each network and steps of
 # optimizers are tested as they are compiled in production: see `compiled_as_in_production`.
 if "xla_backend_optimization_level" not in os.environ.get("XLA_FLAGS", ""):
-    flags = (
-        "--xla_backend_optimization_level=0",
-        "--xla_llvm_disable_expensive_passes=true",
-        "--xla_cpu_use_fusion_emitters=false",
-    )
-    os.environ["XLA_FLAGS"] = " ".join([os.environ.get("XLA_FLAGS", ""), *flags]).strip()
+    flags = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
+    flags += " --xla_cpu_use_fusion_emitters=false"
+    os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {flags}".strip()
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from functools import cache
