@@ -71,7 +71,8 @@ def test_every_example_has_its_rows_in_the_table(tree: Path):
     call(tree, "snakemake", "--cores", "2", path, "--config", *config)
     table = pd.read_csv(tree / path)
     rows = set(table[["experiment", "method", "backend"]].itertuples(index=False, name=None))
-    methods = {*CATALOGUE.experiment("burgers").methods, *ADDED}
+    # Those of `config/methods` are for studies that name them.
+    methods = {*CATALOGUE.experiment("burgers").methods, *ADDED} - {*CATALOGUE.names("methods")}
     assert rows == {("burgers", method, backend) for method in methods for backend in BACKENDS}
     assert set(table.finished) == set(table.runs) == {1}
 
