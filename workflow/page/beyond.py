@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-__all__ = ["beyond_in", "beyond_told"]
+__all__ = ["BEST", "beyond_in", "beyond_told"]
 
 TABLE = "beyond"
 WORST, BEST, SECONDS = "relative L2, worst", "paper's best relative L2", "CPU seconds, median"

@@ -15,7 +15,7 @@ from workflow.analysis.claims import claims
 from workflow.analysis.judging import UNDECIDED, Verdict
 from workflow.analysis.verdicts import verdict_counts
 from workflow.manifest import read_manifest
-from workflow.page.beyond import beyond_told
+from workflow.page.beyond import BEST, beyond_told
 from workflow.page.claims import told
 from workflow.page.floor import floors_told
 from workflow.page.sentences import in_sentences
@@ -49,11 +49,12 @@ def answer_block(summary: pd.DataFrame, catalogue: Catalogue) -> str:
 
 
 def _seen_often(table: pd.DataFrame) -> pd.DataFrame:
-    """Methods beyond the paper with enough seeds on every problem that they were run on: fewer say nothing of the
-    spread, and stand in docs/curvature.md alone."""
-    if "runs" not in table:
+    """Methods beyond the paper with enough seeds on every problem that they were run on and that the authors give
+    an error for: fewer say nothing of the spread, and stand in docs/curvature.md alone."""
+    if BEST not in table:
         return table
-    return table[table.groupby(["method", "numerics", "backend"]).runs.transform("min") >= LEAST_SEEDS]
+    known = table[table[BEST].notna()]
+    return known[known.groupby(["method", "numerics", "backend"]).runs.transform("min") >= LEAST_SEEDS]
 
 
 def _answer(row: Mapping[str, Any]) -> str:
