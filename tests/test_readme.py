@@ -15,6 +15,7 @@ from pandas.testing import assert_frame_equal
 from PIL import Image
 
 from tests.conftest import CATALOGUE, ROOT
+from tests.summaries import seeds_of, summary_of
 from workflow.readme import documents, reports
 
 DOCUMENTS = sorted(path for path in (*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")))
@@ -146,6 +147,12 @@ def test_methods_beyond_the_paper_are_told_of_from_three_seeds_on(summary: pd.Da
     assert "bfgs on jax" in changed(of_jax[of_jax.seed < 3], "answer")
     fewer = of_jax[~((of_jax.seed == 2) & (of_jax.experiment == "pulse"))]
     assert "bfgs on jax" not in changed(fewer[fewer.seed < 3], "answer"), "one problem has two seeds"
+
+
+def test_seeds_that_broke_the_promise_are_counted():
+    runs = summary_of(*seeds_of([2e-4, 2e-3, None], experiment="helmholtz-1-8", method="bfgs"))
+    text = documents.CURVATURE["unseen"](runs, CATALOGUE)
+    assert text.startswith("* bfgs on jax: 1 of 3 seeds end below 0.001 (2.0e-04, 2.0e-03, inf), in ")
 
 
 def test_a_framework_without_runs_is_named_as_such(summary: pd.DataFrame):

@@ -1,22 +1,27 @@
-"""The generated part of ``docs/curvature.md``: the archived runs of the study ``curvature``."""
+"""The generated parts of ``docs/curvature.md``: the archived runs of the studies ``curvature`` and ``unseen``."""
 
 import pandas as pd
 
 from solvers.configuration.catalogue import Catalogue
 from workflow.analysis.beyond import beyond
-from workflow.analysis.summary import summarise
+from workflow.analysis.statistics import median
+from workflow.analysis.summary import errors, summarise
 from workflow.page.beyond import beyond_told
 from workflow.readme.blocks import markdown, wrapped
 from workflow.sweep import Sweep
 
-__all__ = ["curvature_block", "curvature_summary"]
+__all__ = ["archived", "curvature_block", "unseen_block"]
 
 BEST, WORST, SECONDS = "paper's best relative L2", "relative L2, worst", "CPU seconds, median"
 
 
-def curvature_summary() -> pd.DataFrame:
-    """The archived runs of the study, in any number of seeds and backends."""
-    return summarise(Sweep.from_config({"study": "curvature", "runs": "archive"}).folders())
+PROMISED = 1e-3
+"""The error that ``config/studies/unseen.yaml`` said beforehand, before any run: every seed ends below it."""
+
+
+def archived(study: str) -> pd.DataFrame:
+    """The archived runs of a study, in any number of seeds and backends."""
+    return summarise(Sweep.from_config({"study": study, "runs": "archive"}).folders())
 
 
 def curvature_block(summary: pd.DataFrame, catalogue: Catalogue) -> str:
@@ -37,3 +42,15 @@ def curvature_block(summary: pd.DataFrame, catalogue: Catalogue) -> str:
             row[cell["method"]] = f"{cell[WORST]:.1e} ({cell['runs']}; {cell[SECONDS]:.0f} s)"
         rows.append(row)
     return "\n".join([*lines, "", markdown(pd.DataFrame(rows))])
+
+
+def unseen_block(summary: pd.DataFrame, catalogue: Catalogue) -> str:
+    """For each method and backend how many seeds kept what was said beforehand, with the errors of all of them."""
+    lines = []
+    for (method, backend), runs in summary.groupby(["method", "backend"], sort=False):
+        found = errors(runs)
+        each = ", ".join(f"{error:.1e}" for error in found)
+        text = f"{method} on {backend}: {(found < PROMISED).sum()} of {len(found)} seeds end below {PROMISED:g}"
+        text += f" ({each}), in {median(runs.cpu_seconds):.0f} CPU seconds in the median."
+        lines.append(wrapped(text, "* "))
+    return "\n".join(lines)

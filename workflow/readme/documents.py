@@ -8,7 +8,7 @@ import pandas as pd
 
 from solvers.configuration.catalogue import Catalogue
 from workflow.readme.blocks import claims_block, durations_block, verdict_counts_block, verdicts_block
-from workflow.readme.curvature import curvature_block, curvature_summary
+from workflow.readme.curvature import archived, curvature_block, unseen_block
 from workflow.readme.floor import floor_block
 from workflow.readme.front import answer_block, claims_table_block, frameworks_block, frameworks_table_block
 from workflow.readme.studies import studies_block
@@ -31,13 +31,13 @@ PAPERS: Mapping[str, Block] = {
 """Made of the archived runs with the paper's numerics."""
 ALL: Mapping[str, Block] = {"claims-table": claims_table_block, "claims": claims_block}
 """Made of all archived runs at the paper's scale."""
-CURVATURE: Mapping[str, Block] = {"curvature": curvature_block}
-"""Made of the archived runs of the study of that name."""
+CURVATURE: Mapping[str, Block] = {"curvature": curvature_block, "unseen": unseen_block}
+"""Each made of the archived runs of the study of that name."""
 STUDIES = "studies"
 """Made of the kept summaries of studies."""
 DOCUMENTS: Mapping[str, tuple[str, ...]] = {
     "README.md": ("answer", "claims-table", "frameworks"),
-    "docs/curvature.md": ("curvature",),
+    "docs/curvature.md": ("curvature", "unseen"),
     "docs/results.md": ("verdict-counts", "claims", "verdicts", "floor", "frameworks-table", "durations"),
     "docs/studies.md": (STUDIES,),
 }
@@ -52,7 +52,7 @@ def blocks(summary: pd.DataFrame, catalogue: Catalogue) -> dict[str, str]:
     """All generated parts by name, as Markdown, of a summary of archived runs of all numerics."""
     found = {name: make(papers(summary), catalogue) for name, make in PAPERS.items()}
     found |= {name: make(summary, catalogue) for name, make in ALL.items()}
-    found |= {name: make(curvature_summary(), catalogue) for name, make in CURVATURE.items()}
+    found |= {name: make(archived(name), catalogue) for name, make in CURVATURE.items()}
     return found | {STUDIES: studies_block(catalogue)}
 
 
