@@ -19,7 +19,7 @@ Anchors = Mapping[tuple[str, ...], str]
 
 Link = Callable[[Path], str]
 NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
-MOST_ROWS = 600
+MOST_ROWS = 200
 """A table with more rows is linked, not shown: a page of many would be too large to be opened."""
 LONG = 44  # characters from which on a cell may break into lines
 ABSENT = "–"
