@@ -112,6 +112,13 @@ def test_failures_trials_and_ties():
     assert set(table.floor) == {1e-9} and set(table["paper's best"]) == {1.610665e-4}
 
 
+def test_each_problem_has_its_own_floor():
+    summary = study({problem: {"a": [1e-3], "b": [2e-3]} for problem in PROBLEMS[:2]})
+    floors = dict(zip(PROBLEMS, (1e-9, 1e-7), strict=False))
+    table = leaderboard(summary.assign(floor_rel_l2=summary.experiment.map(floors)), CATALOGUE)
+    assert dict(zip(table.experiment, table.floor, strict=True)) == floors
+
+
 def test_what_the_tests_decide_is_told():
     apart = {p: {f"e{i}": [1e-3 * 2**i * (1 + j / 100)] for i in range(6)} for j, p in enumerate(PROBLEMS)}
     table = ranks(study(apart), CATALOGUE)

@@ -35,7 +35,7 @@ def leaderboard(summary: pd.DataFrame, catalogue: Catalogue) -> pd.DataFrame:
             own = pd.DataFrame([named | _cell(cell) for _, cell in runs.groupby(ENTRY, sort=False)])
             own["over the best"] = own.capped / own.capped.min()
             own["rank"] = own.capped.rank()
-            known = {PAPER: papers_best(catalogue, str(experiment))[1]} | floor_of(every)
+            known = {PAPER: papers_best(catalogue, str(experiment))[1]} | floor_of(runs)
             rows += own.drop(columns="capped").assign(**known).to_dict("records")
     return table_of(rows, "there is no run")
 
