@@ -18,6 +18,7 @@ __all__ = [
     "check_plain",
     "folder_beside",
     "read_json",
+    "read_record",
     "replace_file",
     "replace_folder",
     "take_back",
@@ -70,6 +71,16 @@ def read_json(path: Path) -> Any:
     if inside:
         raise ValueError(f"is nested more than {DEEPEST} deep")
     return data
+
+
+def read_record(path: Path) -> Any:
+    """:func:`read_json` of a file that this suite wrote; :class:`RecordError` if it is missing or damaged."""
+    try:
+        return read_json(path)
+    except OSError as error:
+        raise RecordError(f"{path}: cannot be read: {error.strerror}") from None
+    except ValueError as error:
+        raise RecordError(f"{path}: is damaged: not JSON: {error}") from None
 
 
 def _refuse(constant: str) -> None:

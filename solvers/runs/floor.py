@@ -19,7 +19,7 @@ from solvers.classical.choice import Classical, Outcome, Solver, classical, sett
 from solvers.configuration.catalogue import Catalogue
 from solvers.configuration.spec import RunSpec, StrictModel
 from solvers.configuration.validation import Name, first_problem
-from solvers.runs.files import RecordError, read_json, replace_file
+from solvers.runs.files import RecordError, read_record, replace_file
 from solvers.runs.fingerprint import fingerprint
 from solvers.runs.provenance import (
     Code,
@@ -218,12 +218,7 @@ def _write(floor: Floor, folder: Path) -> Floor:
 def read_floor(folder: Path) -> Floor:
     """The floor in ``folder``; :class:`RecordError` if it is missing, damaged or edited."""
     path = folder / FILE
-    try:
-        data = read_json(path)
-    except OSError as error:
-        raise RecordError(f"{path}: cannot be read: {error.strerror}") from None
-    except ValueError as error:
-        raise RecordError(f"{path}: is damaged: not JSON: {error}") from None
+    data = read_record(path)
     try:
         floor = Floor.model_validate_json(json.dumps(data), strict=True)
     except ValidationError as error:

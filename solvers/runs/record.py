@@ -27,7 +27,7 @@ from solvers.runs.files import (
     RecordError,
     check_plain,
     folder_beside,
-    read_json,
+    read_record,
     replace_file,
     replace_folder,
     take_back,
@@ -210,12 +210,7 @@ def read_run(folder: Path) -> RunRecord:
 def read_data(folder: Path) -> dict[str, Any]:
     """``run.json`` in ``folder`` as it was written, in whatever schema; :class:`RecordError` as above."""
     path = folder / "run.json"
-    try:
-        data = read_json(path)
-    except OSError as error:
-        raise RecordError(f"{path}: cannot be read: {error.strerror}") from None
-    except ValueError as error:
-        raise RecordError(f"{path}: is damaged: not JSON: {error}") from None
+    data = read_record(path)
     version = data.get("schema_version") if isinstance(data, dict) else None
     if type(version) is not int or not 1 <= version <= SCHEMA_VERSION:
         raise RecordError(f"{path}: schema_version {json.dumps(version)}: must be from 1 to {SCHEMA_VERSION}")
