@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
-from solvers.balancing.base import Balancing, State, StepObservation
-from solvers.plugins import KeyProblem
+from solvers.balancing._pointwise import Pointwise
+from solvers.balancing.base import State, StepObservation
 
 __all__ = ["Brdr"]
 
@@ -16,7 +16,7 @@ SMALL = 1e-14
 
 
 @dataclass(frozen=True)
-class Brdr(Balancing):
+class Brdr(Pointwise):
     """L = sum over the terms of <w_j r_j^2>, where points whose residual falls more slowly than that of others
     weigh more: after step n, with M a running mean of r^4,
 
@@ -27,41 +27,18 @@ class Brdr(Balancing):
     that the paper adds for its learning rate. q does not depend on the units of a term, and w is one in the mean.
     """
 
-    terms: tuple[str, ...] = ("residual",)
     decay: float = 0.999
     rate: float = 0.999
 
-    changes_each_step: ClassVar[bool] = True
-
     def __post_init__(self) -> None:
-        if not self.terms:
-            raise ValueError("terms must name at least one term")
+        super().__post_init__()
         for name in ("decay", "rate"):
             if not 0 < getattr(self, name) < 1:
                 raise ValueError(f"{name} {getattr(self, name)} must lie in (0, 1)")
 
-    @property
-    def pointwise(self) -> tuple[str, ...]:
-        """``terms``."""
-        return tuple(self.terms)
-
-    @property
-    def wants_residuals(self) -> tuple[str, ...]:
-        """``terms``."""
-        return tuple(self.terms)
-
     def init(self, terms: Mapping[str, int], rng: np.random.Generator) -> State:
         """By term sqrt(w) and M (n,), ones and zeros; the number of steps (1,)."""
-        for term in self.terms:
-            if term not in terms:
-                raise KeyProblem("terms", term, f"no such term; allowed: {', '.join(terms)}")
-        ones = {f"multiplier.{term}": np.ones(terms[term]) for term in self.terms}
-        zeros = {f"fourth.{term}": np.zeros(terms[term]) for term in self.terms}
-        return ones | zeros | {"steps": np.zeros(1)}
-
-    def combine(self, values: Any, state: State, xp: Any) -> tuple[Any, Any]:
-        """The sum of the weighted terms."""
-        return values.sum(), values * 0 + 1
+        return self.filled("multiplier", 1, terms) | self.filled("fourth", 0, terms) | {"steps": np.zeros(1)}
 
     def advance(self, state: State, seen: StepObservation, chance: Any, xp: Any) -> State:
         """The weights of the next step."""

@@ -6,13 +6,13 @@ from typing import Literal
 import numpy as np
 
 from solvers.balancing.base import TINY, Observation, Signal, State
-from solvers.balancing.sum import Sum
+from solvers.balancing.lra import Lra
 
 __all__ = ["Ntk"]
 
 
 @dataclass(frozen=True)
-class Ntk(Sum):
+class Ntk(Lra):
     """L = sum_i lambda_i L_i, where with K_i = J_i J_i', J_i the Jacobian of the residuals r_ij of term i, after
     steps 1, 1 + ``update_every``, ...
 
@@ -31,17 +31,6 @@ class Ntk(Sum):
     update_every: int = 100
     rate: float = 1.0
     kernel: Literal["trace", "mean"] = "trace"
-
-    def __post_init__(self) -> None:
-        if self.update_every < 1:
-            raise ValueError(f"update_every {self.update_every} must be at least 1")
-        if not 0 < self.rate <= 1:
-            raise ValueError(f"rate {self.rate} must lie in (0, 1]")
-
-    @property
-    def every(self) -> int | None:
-        """``update_every``."""
-        return self.update_every
 
     def update(self, state: State, observation: Observation) -> tuple[State, Signal | None]:
         """The weights (k,) after one update."""

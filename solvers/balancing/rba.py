@@ -2,18 +2,18 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
-from solvers.balancing.base import TINY, Balancing, State, StepObservation
-from solvers.plugins import KeyProblem
+from solvers.balancing._pointwise import Pointwise
+from solvers.balancing.base import TINY, State, StepObservation
 
 __all__ = ["Rba"]
 
 
 @dataclass(frozen=True)
-class Rba(Balancing):
+class Rba(Pointwise):
     """L = sum over the terms of <(w_j r_j)^2>, where points whose residual stays large weigh more: after each step
 
         w_j <- ``decay`` w_j + ``rate`` |r_j| / max_l |r_l|
@@ -25,40 +25,19 @@ class Rba(Balancing):
     1 - ``decay``^t. A line search keeps the w.
     """
 
-    terms: tuple[str, ...] = ("residual",)
     decay: float = 0.999
     rate: float = 1e-3
 
-    changes_each_step: ClassVar[bool] = True
-
     def __post_init__(self) -> None:
-        if not self.terms:
-            raise ValueError("terms must name at least one term")
+        super().__post_init__()
         if not 0 < self.decay < 1:
             raise ValueError(f"decay {self.decay} must lie in (0, 1)")
         if not self.rate > 0:
             raise ValueError(f"rate {self.rate} must be greater than 0")
 
-    @property
-    def pointwise(self) -> tuple[str, ...]:
-        """``terms``."""
-        return tuple(self.terms)
-
-    @property
-    def wants_residuals(self) -> tuple[str, ...]:
-        """``terms``."""
-        return tuple(self.terms)
-
     def init(self, terms: Mapping[str, int], rng: np.random.Generator) -> State:
         """Zero at every point of ``terms``, (n,) each."""
-        for term in self.terms:
-            if term not in terms:
-                raise KeyProblem("terms", term, f"no such term; allowed: {', '.join(terms)}")
-        return {f"multiplier.{term}": np.zeros(terms[term]) for term in self.terms}
-
-    def combine(self, values: Any, state: State, xp: Any) -> tuple[Any, Any]:
-        """The sum of the weighted terms."""
-        return values.sum(), values * 0 + 1
+        return self.filled("multiplier", 0, terms)
 
     def advance(self, state: State, seen: StepObservation, chance: Any, xp: Any) -> State:
         """The weights of the next step."""
