@@ -9,6 +9,8 @@ import pytest
 
 from solvers import balancing
 from solvers.configuration.catalogue import Catalogue
+from solvers.configuration.spec import RunSpec
+from solvers.runs.place import run_folder
 from solvers.runs.run import run
 from tests.conftest import CATALOGUE, ROOT
 from tests.summaries import seeds_of, summary_of
@@ -36,40 +38,67 @@ def board() -> Sweep:
     return Sweep.from_config({"study": "board", "seeds": 1}, CATALOGUE)
 
 
+@pytest.fixture(scope="module")
+def board_adam() -> Sweep:
+    return Sweep.from_config({"study": "board-adam", "seeds": 1}, CATALOGUE)
+
+
 def entry_of(sweep: Sweep, spec) -> str:
     (axis,) = sweep.axes
     return axis.value_of(spec.overrides)
 
 
-def test_every_rule_stands_on_every_problem_with_adam_alone_and_with_quasi_newton_steps(board):
-    found = {}
-    for spec in board.specs:
-        found.setdefault(spec.experiment, []).append(entry_of(board, spec))
-    entries = board.axes[0].shown
-    assert len(entries) >= 18 and len(found) >= 10
-    assert all(sorted(own) == sorted(entries) for own in found.values()), "one method for each experiment"
-    assert entries[0] == "sum+lbfgs", "what the others are measured against"
-    by_optimizer = {o: {parts_of(e)[0] for e in entries if parts_of(e)[1] == o} for o in ("adam", "lbfgs", "bfgs")}
-    rules = {rule for rule in by_optimizer["lbfgs"] if not rule.startswith("sum-")}
-    assert rules <= by_optimizer["adam"] and {"sum", "mmpinn"} <= rules & by_optimizer["bfgs"]
-    used = {level.balancing["name"] for spec in board.specs for level in spec.levels}
-    assert used <= set(balancing.names())
+def by_entry(sweep: Sweep) -> dict[str, dict[str, RunSpec]]:
+    """By experiment and entry the run, of which there is one."""
+    found: dict[str, dict[str, RunSpec]] = {}
+    for spec in sweep.specs:
+        assert entry_of(sweep, spec) not in found.setdefault(spec.experiment, {}), "one method for each experiment"
+        found[spec.experiment][entry_of(sweep, spec)] = spec
+    return found
 
 
-def test_all_entries_have_the_same_but_for_what_they_are_about(board):
-    given = {}
-    for spec in board.specs:
-        given.setdefault(spec.experiment, {})[entry_of(board, spec)] = conditions(spec.model_dump(mode="json"))
-    for own in given.values():
-        usual = own["sum+lbfgs"]
-        assert usual["evaluations allowed"] == BUDGET
-        for entry, found in own.items():
-            differs = {name for name in HELD if name in usual and found[name] != usual[name]}
-            rule, optimizer = parts_of(entry)
-            curved = optimizer in ("bfgs", "levenberg-marquardt", "spring")
-            assert differs == ({"precision"} if curved else {"points"} if rule.startswith("sum-") else set()), (
-                entry
-            )
+def rules(sweep: Sweep, optimizer: str) -> set[str]:
+    """Those that stand with the optimizer, other points apart."""
+    parts = [parts_of(entry) for entry in sweep.axes[0].shown]
+    return {rule for rule, own in parts if own == optimizer and not rule.startswith("sum-")}
+
+
+def test_every_rule_stands_on_every_problem_with_adam_alone_and_with_quasi_newton_steps(board, board_adam):
+    for sweep, usual in ((board, "sum+lbfgs"), (board_adam, "sum+adam")):
+        entries, found = sweep.axes[0].shown, by_entry(sweep)
+        assert len(entries) >= 18 and len(found) >= 10
+        assert all(sorted(own) == sorted(entries) for own in found.values())
+        assert entries[0] == usual, "what the others are measured against"
+        used = {level.balancing["name"] for spec in sweep.specs for level in spec.levels}
+        assert used <= set(balancing.names())
+    assert by_entry(board).keys() == by_entry(board_adam).keys()
+    assert rules(board, "lbfgs") == rules(board_adam, "adam")
+    assert {"sum", "mmpinn"} <= rules(board, "lbfgs") & rules(board, "bfgs") & rules(board, "adam")
+
+
+def test_entries_of_both_boards_are_the_same_runs(board, board_adam):
+    """Made once for both."""
+    both = set(board.axes[0].shown) & set(board_adam.axes[0].shown)
+    assert both == {"sum+adam", "mmpinn+adam"}
+    for experiment, own in by_entry(board).items():
+        for entry in both:
+            other = by_entry(board_adam)[experiment][entry]
+            assert run_folder(own[entry], Path()) == run_folder(other, Path())
+
+
+def test_all_entries_have_the_same_but_for_what_they_are_about(board, board_adam):
+    for sweep in (board, board_adam):
+        for own in by_entry(sweep).values():
+            given = {entry: conditions(spec.model_dump(mode="json")) for entry, spec in own.items()}
+            usual = given[sweep.axes[0].shown[0]]
+            assert usual["evaluations allowed"] == BUDGET
+            for entry, found in given.items():
+                differs = {name for name in HELD if name in usual and found[name] != usual[name]}
+                rule, optimizer = parts_of(entry)
+                curved = optimizer in ("bfgs", "levenberg-marquardt", "spring")
+                assert differs == (
+                    {"precision"} if curved else {"points"} if rule.startswith("sum-") else set()
+                ), entry
 
 
 def test_mmpinn_has_the_papers_powers_where_the_paper_has_the_problem(board):
