@@ -41,6 +41,9 @@ def _best(rows: pd.DataFrame, axes: Sequence[str], where: str) -> str:
     problems, seeds = int(best.problems), int(best["seeds, fewest"])
     told = f"{seeds} seeds" if seeds > 1 else "one seed, so not decided"
     text = f"One choice for {f'all {problems} problems' if problems > 1 else 'one problem'} ({where}, {told}):"
+    if problems > 1 and best["best on"] == problems:
+        text += f" {_point(best, axes)} is the best on every one of them"
+        return f"{text}; {_point(last, axes)} costs most, {times(last[REGRET])} times the best choice's error."
     text += f" {_point(best, axes)} costs least; its median"
     text += f" error is {times(best[REGRET])} times that of the best choice for each problem"
     if pd.notna(best["regret, low"]):
