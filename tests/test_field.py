@@ -88,6 +88,10 @@ def test_mistakes_in_what_is_chosen_are_named(config, parts):
             {"published": [{"method": "x", "rel_l2": 0, "source": "y"}]},
             ["wave.yaml", "published.0.rel_l2", "greater"],
         ),
+        (
+            {"published": [{"method": "x", "rel_l2": 1, "source": "y", "here": "pin"}]},
+            ["wave.yaml", "published.0.here.pin", "did you mean pinn"],
+        ),
     ],
 )
 def test_mistakes_in_a_file_are_named(edited, changes, parts):
@@ -110,6 +114,19 @@ def test_published_errors_stand_beside_the_best_here():
     assert (row["published"], row["source"]) == (theirs.method, theirs.source)
     nothing = published(summary_of(*seeds_of([1e-3], experiment="heat-0.3", method="pinn")), CATALOGUE)
     assert list(nothing.columns) == ["note"]
+
+
+@pytest.mark.parametrize(("error", "met"), [(6e-9, "yes"), (7e-9, "no"), (None, "no")])
+def test_a_published_error_is_met_by_the_method_with_its_set_up_within_a_factor_of_three(error, met):
+    runs = [*seeds_of([error], experiment="helmholtz-1-4", method="spring-periodic")]
+    runs += seeds_of([1e-9], experiment="helmholtz-1-4", method="bfgs")
+    table = published(summary_of(*runs), CATALOGUE).set_index("published")
+    theirs = table.loc["SPRING, 4 x 30, periodic inputs"]
+    assert theirs["published relative L2"] == 2e-9
+    assert (theirs["their set-up here"], theirs.met, theirs["its seeds"]) == ("spring-periodic", met, 1)
+    assert theirs["best method here"] == "bfgs", "the best is told beside it"
+    others = table.drop("SPRING, 4 x 30, periodic inputs")
+    assert set(others.met) == {""} and set(others["its seeds"]) == {0}, "not run, or no set-up of theirs"
 
 
 NEW = (("allen-cahn", "bfgs"), ("convection-30", "mmpinn"), ("wave", "bfgs"))

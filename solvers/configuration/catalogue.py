@@ -91,6 +91,9 @@ class Catalogue:
         if found.group in (ALL, *self.names("experiments")):
             problem = "must be another name than all and those of experiments"
             raise ConfigurationError(source_of(path), "group", found.group, problem)
+        for i, published in enumerate(found.published):
+            if published.here is not None:
+                _known(source_of(path), f"published.{i}.here", [published.here], list(found.methods))
         return found
 
     @cached_property

@@ -122,11 +122,13 @@ class SharedMethod(Method):
 
 class Published(StrictModel):
     """An error that others than the paper's authors give for a problem, by what ``method`` (network and steps in
-    short), and where it stands. Their set-up is theirs, so that no verdict hangs on it."""
+    short), and where it stands. Their set-up is theirs, so that no verdict hangs on it; ``here`` is the method of
+    the experiment that has it, as far as it is known, so that their number can be checked."""
 
     method: str
     rel_l2: Annotated[float, Field(gt=0)]
     source: str
+    here: Name | None = None
 
 
 class Experiment(StrictModel):
