@@ -54,12 +54,29 @@ def _of_one_problem(names: Iterable[str]) -> list[str]:
     return sorted(tested)
 
 
+def _of_other_networks(methods: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Of each network that none of ``methods`` has, the first method of any experiment that has it."""
+    seen = {_network_of(*method) for method in methods}
+    found: dict[str, tuple[str, str]] = {}
+    for experiment in CATALOGUE.names("experiments"):
+        for method in CATALOGUE.experiment(experiment).methods:
+            if (network := _network_of(experiment, method)) not in seen:
+                found.setdefault(network, (experiment, method))
+    return list(found.values())
+
+
+def _network_of(experiment: str, method: str) -> str:
+    entry = CATALOGUE.experiment(experiment)
+    return entry.methods[method].network.get("name", entry.network["name"])
+
+
 METHODS = [  # those that experiments share: on one of each kind, not on all
     (experiment, method)
     for experiment in _of_one_problem(CATALOGUE.names("experiments"))
     for method in CATALOGUE.experiment(experiment).methods
     if experiment in SHARED_ON or method not in CATALOGUE.names("methods")
 ]
+METHODS += _of_other_networks(METHODS)
 PAPER_METHODS = [
     (experiment, method)
     for experiment, method in METHODS

@@ -79,7 +79,8 @@ def small_network(name: str, dimension: int):
     merge = "product" if dimension > 1 else "concatenate"
     fourier = {"maps": [FourierMap(each, 1.0 + i) for i, each in enumerate(axes)], "merge": merge}
     sines = {"frequencies": [1.0 + i for i in range(dimension)], "phases": 5, "scale": 2.0}
-    options = {"dense": {}, "ifnn": {}, "mff": fourier, "inn": fourier, "sines": sines}
+    waves = {"coordinates": ("x",), "frequencies": (1.5, *[0.0] * (dimension - 1))}
+    options = {"dense": {}, "ifnn": {}, "mff": fourier, "inn": fourier, "sines": sines, "periodic": waves}
     return networks.load(name)(width=6, depth=2, **options[name])
 
 
