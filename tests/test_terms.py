@@ -80,6 +80,7 @@ def small_network(name: str, dimension: int):
     fourier = {"maps": [FourierMap(each, 1.0 + i) for i, each in enumerate(axes)], "merge": merge}
     sines = {"frequencies": [1.0 + i for i in range(dimension)], "phases": 5, "scale": 2.0}
     options = {"dense": {}, "ifnn": {}, "mff": fourier, "inn": fourier, "sines": sines}
+    options |= {"fbpinn": {"boxes": [3, 2][:dimension], "levels": 2}, "separable": {"rank": 3}}
     return networks.load(name)(width=6, depth=2, **options[name])
 
 
