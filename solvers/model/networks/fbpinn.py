@@ -143,16 +143,14 @@ class Fbpinn(Network):
         return [(centre, half, float(i == 0), float(i == count - 1)) for i, centre in enumerate(centres)]
 
     def features(self, frozen: Mapping[str, Any], inputs: Jet, ops: Ops) -> tuple[Jet, ...]:
-        """Coordinates of each box, (J, N, d), and the windows, (J, N, 1)."""
-        centres, halves = frozen["centres"][:, None], frozen["halves"][:, None]
-        own = Jet(
-            (inputs.value[None] - centres) / halves,
-            tuple(part[None] / halves for part in inputs.parts),
-            inputs.layout,
-        )
+        """Coordinates of each box, (J, d, N), and the windows, (J, 1, N): points side by side, which makes the
+        products with small matrices faster than points one below the other."""
+        centres, halves = frozen["centres"][:, :, None], frozen["halves"][:, :, None]
+        parts = tuple(part.T[None] / halves for part in inputs.parts)
+        own = Jet((inputs.value.T[None] - centres) / halves, parts, inputs.layout)
         windows = self.windows(frozen, inputs, ops)
-        parts = tuple(part.T[:, :, None] for part in windows.parts)
-        return own, Jet(windows.value.T[:, :, None], parts, windows.layout)
+        parts = tuple(part.T[:, None] for part in windows.parts)
+        return own, Jet(windows.value.T[:, None], parts, windows.layout)
 
     def windows(self, frozen: Mapping[str, Any], inputs: Jet, ops: Ops) -> Jet:
         """The jet of the windows w_j (N, J), whose sum over j is 1, from that of the scaled coordinates (N, d)."""
@@ -178,7 +176,7 @@ class Fbpinn(Network):
         for i in range(self.depth):
             jet = _batched(jet, parameters, f"layer{i}").tanh(ops)
         product = _batched(jet, parameters, f"layer{self.depth}").times(windows, layout, ops)
-        return Jet(product.value.sum(0), tuple(part.sum(0) for part in product.parts), layout)
+        return Jet(product.value.sum(0).T, tuple(part.sum(0).T for part in product.parts), layout)
 
 
 def _ends(problem: Problem, scale: np.ndarray) -> set[tuple[tuple[float, float], ...]]:
@@ -206,6 +204,6 @@ def _bump(jet: Jet, first: Any, last: Any, ops: Ops) -> Jet:
 
 
 def _batched(jet: Jet, parameters: Mapping[str, Any], layer: str) -> Jet:
-    """The jet of z @ weight + bias, of each network by its own."""
-    linear = jet.linear(parameters[f"{layer}.weight"])
-    return Jet(linear.value + parameters[f"{layer}.bias"], linear.parts, linear.layout)
+    """The jet of z @ weight + bias, of each network by its own, with points side by side."""
+    weight, bias = (parameters[f"{layer}.{name}"].swapaxes(1, 2) for name in ("weight", "bias"))
+    return Jet(weight @ jet.value + bias, tuple(weight @ part for part in jet.parts), jet.layout)
