@@ -81,6 +81,7 @@ def small_network(name: str, dimension: int):
     sines = {"frequencies": [1.0 + i for i in range(dimension)], "phases": 5, "scale": 2.0}
     waves = {"coordinates": ("x",), "frequencies": (1.5, *[0.0] * (dimension - 1))}
     options = {"dense": {}, "ifnn": {}, "mff": fourier, "inn": fourier, "sines": sines, "periodic": waves}
+    options |= {"fbpinn": {"boxes": [3, 2][:dimension], "levels": 2}, "separable": {"rank": 3}}
     return networks.load(name)(width=6, depth=2, **options[name])
 
 
