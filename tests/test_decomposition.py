@@ -13,9 +13,12 @@ from solvers.model.networks.dense import Dense
 from solvers.model.networks.fbpinn import Fbpinn
 from solvers.model.networks.separable import Separable
 from solvers.model.terms import INPUTS, Model
+from solvers.optimizers.adam import Adam
 from solvers.plugins import KeyProblem
-from tests.conftest import CATALOGUE
+from tests.conftest import BACKENDS, CATALOGUE, build, smoke_spec
+from tests.test_jacobian import assert_near, joined
 from tests.test_jets import FRAMEWORKS, all_derivatives, output_jet
+from tests.trial import CASE, assert_same, continued, trial_of
 
 COORDINATES = ("x", "t")
 RNG = np.random.default_rng
@@ -104,6 +107,41 @@ def test_jets_equal_nested_autodiff(form, framework):
     for name, derivative in expected.items():
         size = np.abs(derivative).max()
         np.testing.assert_allclose(back(found[name]), derivative, rtol=1e-11, atol=1e-12 * size)
+
+
+SETTINGS = {
+    "fbpinn": "network={name: fbpinn, boxes: [3, 2], width: 4, depth: 2}",
+    "separable": "network={name: separable, rank: 3, width: 5, depth: 2}",
+}
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_rows_make_the_gradients_which_equal_difference_quotients(name):
+    found = {}
+    for backend_name in BACKENDS:
+        _, backend, theta = build(smoke_spec(CASE, backend_name, overrides=[SETTINGS[name]]))
+        values, gradients = backend.terms_and_gradients(theta)
+        found[backend_name] = joined(backend, theta)
+        for i, (residuals, shares, rows) in enumerate(found[backend_name].values()):
+            assert shares @ residuals**2 == pytest.approx(values[i], rel=1e-10)
+            assert_near(2 * (shares * residuals) @ rows, gradients[i])
+        along = RNG(3).standard_normal(theta.shape) / np.sqrt(len(theta))
+        ahead, behind = (backend.terms_and_gradients(theta + step * along)[0] for step in (1e-5, -1e-5))
+        slopes = gradients @ along
+        allowed = 1e-7 * np.linalg.norm(gradients, axis=1) + 1e-9 * values
+        np.testing.assert_array_less(np.abs((ahead - behind) / 2e-5 - slopes), allowed)
+    for term, ours in found["jax"].items():
+        for own, other in zip(ours, found["torch"][term], strict=True):
+            assert_near(own, other)
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+@pytest.mark.parametrize("backend_name", BACKENDS)
+def test_training_that_is_killed_goes_on_to_the_last_bit(name, backend_name):
+    make = lambda kept: trial_of(backend_name, every=3, kept=kept, overrides=[SETTINGS[name]])  # noqa: E731
+    for whole, again in continued(make, lambda trial: trial.train(Adam(6)), [1]):
+        assert_same(whole, again)
+        assert whole.objectives[-1] < whole.objectives[0]
 
 
 @pytest.mark.parametrize("levels", [1, 2])
