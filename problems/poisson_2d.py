@@ -12,7 +12,7 @@ __all__ = ["Poisson2d"]
 
 
 class Poisson2d(ExactProblem):
-    """-(u_xx + u_yy) = f on [0, 1]^2, with u = sin(a pi x) sin(a pi y) (arXiv 2302.13163, section 4.1, with a = 1)."""
+    """-(u_xx + u_yy) = f on [0, 1]^2, with u = sin(a pi x) sin(a pi y); a = 1 in arXiv 2302.13163."""
 
     coordinates = ("x", "y")
     domain = {"x": (0, 1), "y": (0, 1)}
