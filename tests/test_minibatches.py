@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from solvers.balancing.lra import Lra
+from solvers.balancing.self_adaptive import SelfAdaptive
 from solvers.configuration.assembly import minibatches
 from solvers.model.networks.base import unflatten
 from solvers.model.terms import CollocationPoints, build_terms
@@ -33,6 +34,8 @@ def rule_of(method: tuple[str, str]):
 
 RESAMPLED = [method for method in METHODS if smoke_spec(method, "jax").resampled]
 POINTWISE = [method for method in METHODS if rule_of(method).pointwise]
+CLIMBING = [method for method in METHODS if isinstance(rule_of(method), SelfAdaptive)]
+"""Those of the pointwise ones whose multipliers follow the gradient."""
 BATCHED = one_of_each(physics_of, RESAMPLED)
 PATHS = one_of_each(lambda spec: loss_kind(spec)[0], [*RESAMPLED, *POINTWISE])
 """One for each rule: a step is the rule's and Adam's on the terms of a batch, tested with all physics."""
@@ -46,7 +49,7 @@ def batches_of(method: tuple[str, str], backend: str = "jax"):
 
 
 def test_the_groups_of_methods_are_not_empty():
-    assert RESAMPLED and POINTWISE and ANNEALED
+    assert RESAMPLED and POINTWISE and CLIMBING and ANNEALED
 
 
 @pytest.mark.parametrize("method", RESAMPLED, ids="-".join)
@@ -186,7 +189,7 @@ def test_annealed_weights_stand_in_the_history():
     assert all(row["weight.residual"] == 1 for row in rows)
 
 
-@pytest.mark.parametrize("method", POINTWISE, ids="-".join)
+@pytest.mark.parametrize("method", CLIMBING, ids="-".join)
 def test_multipliers_climb_the_objectives_gradient(method, backend_name):
     """One Adam step with a huge epsilon is a plain gradient step, up for multipliers and down for parameters."""
     trial = trial_of(backend_name, case=method)
