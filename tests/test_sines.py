@@ -3,6 +3,7 @@
 import dataclasses
 import json
 from collections.abc import Callable
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from solvers.configuration.spec import RunSpec
 from solvers.configuration.strict_yaml import ConfigurationError
 from solvers.model import networks
 from solvers.model.jets import FUSED, layout_for, numpy_ops
+from solvers.model.networks._sines import sine_and_cosine
 from solvers.model.networks.base import flatten, places, unflatten
 from solvers.model.networks.sines import OfForcing, Sines
 from solvers.model.terms import INPUTS, Model
@@ -295,3 +297,33 @@ def test_both_backends_start_from_the_same_network():
     specs = [heat({"frequencies": {"forcing": 0.5}}, backend=name) for name in backends.names()]
     one, other = (initial_parameters(spec, spec.build_problem()) for spec in specs)
     np.testing.assert_array_equal(one, other)
+
+
+def compiled(jax: ModuleType) -> Callable:
+    """The sines of JAX, with its own functions forbidden."""
+    return jax.jit(lambda z: sine_and_cosine(z, dataclasses.replace(numpy_ops, sin=None, cos=None)))
+
+
+@pytest.mark.parametrize("reach", [1.6, 10.0, 1e3, 1e6])
+def test_sines_by_polynomials_are_exact_to_rounding(reach):
+    jax = pytest.importorskip("jax")
+    z = np.random.default_rng(0).uniform(-reach, reach, (200, 50))
+    z[0, :3] = 0.0, np.pi / 2, -np.pi
+    for found, expected in zip(compiled(jax)(jax.numpy.asarray(z)), (np.sin(z), np.cos(z)), strict=True):
+        np.testing.assert_allclose(found, expected, rtol=0, atol=4e-16)
+    narrow = z.astype(np.float32)
+    for found, function in zip(compiled(jax)(jax.numpy.asarray(narrow)), (np.sin, np.cos), strict=True):
+        assert found.dtype == np.float32
+        np.testing.assert_allclose(found, function(narrow.astype(np.float64)), rtol=0, atol=1e-7)
+
+
+def test_sines_by_polynomials_have_their_derivatives_and_pass_on_what_is_no_number():
+    jax = pytest.importorskip("jax")
+    both, z = compiled(jax), jax.numpy.linspace(-7.0, 7.0, 29)
+    for k in (0, 1):
+        function = lambda z, k=k: both(z)[k]  # noqa: E731
+        for order, tolerance in enumerate((1e-15, 1e-15, 1e-14), start=1):
+            function = jax.grad(function)
+            expected = np.sin(z + (k + order) * np.pi / 2)
+            np.testing.assert_allclose(jax.vmap(function)(z), expected, rtol=0, atol=tolerance)
+    assert np.isnan(np.array(both(jax.numpy.array([np.inf, -np.inf, np.nan])))).all()

@@ -11,6 +11,7 @@ from pydantic import Discriminator, Tag
 
 from problems.base import Problem
 from solvers.model.jets import Jet, Layout, Ops
+from solvers.model.networks._sines import sine_and_cosine
 from solvers.model.networks.base import Network, Weights, layer_shapes, xavier
 from solvers.model.wave_numbers import wave_numbers
 from solvers.plugins import KeyProblem
@@ -158,5 +159,5 @@ class Sines(Network):
 
 def _sine(jet: Jet, ops: Ops) -> Jet:
     """The jet of sin z."""
-    sine, cosine = ops.sin(jet.value), ops.cos(jet.value)
+    sine, cosine = sine_and_cosine(jet.value, ops)
     return jet.compose(sine, cosine, -sine)
