@@ -95,16 +95,22 @@ def physics_of(spec: RunSpec) -> str:
 
 
 @cache
-def _resolved(method: tuple[str, str]) -> RunSpec:
-    """What decides of which kind a method is, once for all kinds."""
-    return CATALOGUE.resolve(*method, BACKENDS[0], "strict", "smoke")
+def _smoke_spec(method: tuple[str, str], backend: str, numerics: str, options: tuple[tuple, ...]) -> RunSpec:
+    """A specification takes hundredths of a second, and most are asked for by several tests."""
+    return CATALOGUE.resolve(*method, backend, numerics, "smoke", **dict(options))
+
+
+def smoke_spec(method: tuple[str, str], backend: str, numerics: str = "strict", **options) -> RunSpec:
+    """A run of every method at the smoke scale, in float64 unless said otherwise."""
+    given = ((name, tuple(value) if isinstance(value, list) else value) for name, value in options.items())
+    return _smoke_spec(method, backend, numerics, tuple(given))
 
 
 def one_of_each(kind: Callable[[RunSpec], Hashable], methods: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
     """The first method of each kind."""
     found: dict[Hashable, tuple[str, str]] = {}
     for method in methods:
-        found.setdefault(kind(_resolved(method)), method)
+        found.setdefault(kind(smoke_spec(method, BACKENDS[0])), method)
     return list(found.values())
 
 
@@ -147,7 +153,7 @@ def _of_every_part(
 ) -> list[tuple[str, str]]:
     """A few methods that together have every part that any of ``methods`` has: always the one with most that is
     new."""
-    parts = {method: parts_of(_resolved(method)) for method in methods}
+    parts = {method: parts_of(smoke_spec(method, BACKENDS[0])) for method in methods}
     chosen, left = [], set().union(*parts.values())
     while left:
         best = max(parts, key=lambda method: len(parts[method] & left))
@@ -291,11 +297,6 @@ def physics_on(request: pytest.FixtureRequest) -> tuple[tuple[str, str], str]:
 def field_on(request: pytest.FixtureRequest) -> tuple[tuple[str, str], str]:
     """The same for functions of the field alone, which see nothing of the problem but its coordinates."""
     return request.param
-
-
-def smoke_spec(method: tuple[str, str], backend: str, numerics: str = "strict", **options) -> RunSpec:
-    """A run of every method at the smoke scale, in float64 unless said otherwise."""
-    return CATALOGUE.resolve(*method, backend, numerics, "smoke", **options)
 
 
 _BUILT: dict[tuple, tuple[Problem, Backend, np.ndarray]] = {}

@@ -12,7 +12,7 @@ from solvers import backends, balancing
 from solvers.balancing import Balancing
 from solvers.balancing.base import TINY, State, term_weights
 from solvers.plugins import KeyProblem
-from tests.conftest import CATALOGUE, METHODS, ROOT, smoke_spec, state_of
+from tests.conftest import METHODS, ROOT, smoke_spec, state_of
 
 backends.load("jax")  # turns float64 on, whichever tests ran before
 TERMS = ("initial", "boundary", "residual")
@@ -193,7 +193,7 @@ def test_a_rule_says_whether_its_objective_is_one_function(name, settings, fixed
 
 
 def test_every_rule_is_used_by_a_method_or_a_study():
-    specs = [CATALOGUE.resolve(*method, "jax", scale="smoke") for method in METHODS]
+    specs = [smoke_spec(method, "jax", "paper") for method in METHODS]
     used = {level.balancing["name"] for spec in specs for level in spec.levels}
     studies = "".join(path.read_text() for path in (ROOT / "config/studies").glob("*.yaml"))
     assert used | set(re.findall(r"balancing: \{name: ([\w-]+)", studies)) == set(balancing.names())

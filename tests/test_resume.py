@@ -19,7 +19,7 @@ from solvers.runs.checkpoint import Checkpoints, sole_writer
 from solvers.runs.record import RecordError, RunRecord, read_fields, read_history, read_run
 from solvers.runs.run import Conditions, give_up, run
 from solvers.training.records import Snapshot
-from tests.conftest import CATALOGUE, METHODS, ROOT
+from tests.conftest import CATALOGUE, METHODS, ROOT, smoke_spec
 from workflow.analysis.summary import summarise
 
 ALWAYS = Conditions(checkpoint_interval=0.0)
@@ -30,7 +30,7 @@ def kind(spec: RunSpec) -> tuple:
     return spec.levels[0].balancing["name"], spec.resampled, len(spec.levels) > 1
 
 
-KINDS = {kind(CATALOGUE.resolve(*method, "jax", scale="smoke")): method for method in METHODS}
+KINDS = {kind(smoke_spec(method, "jax", "paper")): method for method in METHODS}
 
 
 class Killed(BaseException):
