@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from solvers import backends
-from solvers.configuration.checked_layers import assemble, blamed_on, known
+from solvers.configuration.checked_layers import assemble, blamed_on, known, with_layer
 from solvers.configuration.documents import (
     Authors,
     Axes,
@@ -35,6 +35,8 @@ from solvers.plugins import KeyProblem, unknown
 __all__ = ["Authors", "Catalogue", "ConfigurationError", "Experiment", "Method"]
 
 COMMAND_LINE = "command line"
+SPECIFIED = ("experiment", "method", "backend", "numerics", "scale")
+"""What a specification is of, but for its seed and overrides."""
 ALL = "all"
 
 
@@ -47,6 +49,7 @@ class Catalogue:
         self.numerics = cache(lambda name: self._read(Numerics, "numerics", name))
         self.scale = cache(lambda name: self._read(Scale, "scales", name))
         self.study = cache(self._study)
+        self._before_overrides = cache(self._assembled)
 
     def names(self, kind: str) -> list[str]:
         """Names of the files of one kind: ``experiments``, ``methods``, ``numerics``, ``scales``, ``studies``."""
@@ -127,20 +130,36 @@ class Catalogue:
         """The complete specification of one run; :class:`ConfigurationError` if any layer is wrong. Overrides get
         their one form and order."""
         settings = parse_overrides(overrides)
-        axes: dict[str, Any] = {
-            "experiment": experiment,
-            "method": method,
-            "backend": backend,
-            "numerics": numerics,
+        start = experiment, method, backend, numerics, scale
+        axes = dict(zip(SPECIFIED, start, strict=True)) | {
+            "seed": seed,
+            "overrides": [str(each) for each in settings],
         }
-        axes |= {"scale": scale, "seed": seed, "overrides": [str(setting) for setting in settings]}
         checked(Axes, axes, COMMAND_LINE)
         known(COMMAND_LINE, "backend", [backend], backends.names())
-        found = self.experiment(experiment)
-        own = self.source("experiments", experiment)
-        known(own, "methods", [method], found.methods)
-        known(own, "scales", found.scales, self.names("scales"))
+        methods = list(self.experiment(experiment).methods)
+        known(self.source("experiments", experiment), "methods", [method], methods)
         given = checked(Layer, nested(settings), OVERRIDES)
+        # What comes before the overrides is put together once for all points of a study.
+        before, sections = self._before_overrides(start, FIELDS_ALONE)
+        spec = before.model_copy(update={"seed": seed})
+        if settings:
+            spec, _ = with_layer(axes, sections, given, OVERRIDES, methods, FIELDS_ALONE)
+        try:
+            spec.check()
+        except KeyProblem:  # raised again, with the layer to blame
+            _, sections = self._before_overrides(start, None)
+            return with_layer(axes, sections, given, OVERRIDES, methods, None)[0]
+        return spec
+
+    def _assembled(self, start: tuple[str, ...], context: str | None) -> tuple[RunSpec, dict[str, Any]]:
+        """The specification of all layers but the overrides, for seed 0, and its sections, checked after each of
+        them as the ``context`` says."""
+        axes: dict[str, Any] = dict(zip(SPECIFIED, start, strict=True)) | {"seed": 0, "overrides": []}
+        method, numerics, scale = axes["method"], axes["numerics"], axes["scale"]
+        found = self.experiment(axes["experiment"])
+        own = self.source("experiments", axes["experiment"])
+        known(own, "scales", found.scales, self.names("scales"))
         in_method = found.methods[method].scales
         scaled = (f"{own} (scales.{scale})", found.scales.get(scale, Layer()))
         if in_method is not None:
@@ -150,11 +169,5 @@ class Catalogue:
             (self.source("numerics", numerics), self.numerics(numerics)),
             (self.source("scales", scale), self.scale(scale)),
             scaled,
-            (OVERRIDES, given),
         ]
-        spec = assemble(axes, found, own, layers, FIELDS_ALONE)
-        try:
-            spec.check()
-        except KeyProblem:
-            return assemble(axes, found, own, layers)  # raises, with the layer to blame
-        return spec
+        return assemble(axes, found, own, layers, context)

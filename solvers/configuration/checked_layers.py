@@ -18,7 +18,7 @@ from solvers.configuration.strict_yaml import ConfigurationError
 from solvers.plugins import KeyProblem, unknown
 from solvers.points.grids import uniform_grid
 
-__all__ = ["assemble", "blamed_on", "known"]
+__all__ = ["assemble", "blamed_on", "known", "with_layer"]
 
 COARSE = 9
 
@@ -35,9 +35,10 @@ def assemble(
     experiment: Experiment,
     own: str,
     layers: Sequence[tuple[str, Layer]],
-    context: str | None = None,
-) -> RunSpec:
-    """The specification of all layers, checked after each of them: as a whole, or as the ``context`` says."""
+    context: str | None,
+) -> tuple[RunSpec, dict[str, Any]]:
+    """The specification of all layers, and its sections, checked after each of them: as a whole, or as the
+    ``context`` says."""
     method, methods = axes["method"], list(experiment.methods)
 
     def in_experiment(key: str) -> str:
@@ -52,14 +53,29 @@ def assemble(
         own_layer = experiment.methods[method].dimensions[dimension]
         layers = [(f"{own} (methods.{method}.dimensions.{dimension})", own_layer), *layers]
     for source, layer in layers:
-        known(source, "methods", layer.methods, methods)
-        spec, sections = _laid(axes, sections, layer, source, context)
-        if method in layer.methods:
-            source = f"{source} (methods.{method})"
-            part = checked(Layer, layer.methods[method], source)
-            known(source, "methods", part.methods, ())
-            spec, sections = _laid(axes, sections, part, source, context)
-    return spec
+        spec, sections = with_layer(axes, sections, layer, source, methods, context)
+    return spec, sections
+
+
+def with_layer(
+    axes: Mapping[str, Any],
+    sections: dict[str, Any],
+    layer: Layer,
+    source: str,
+    methods: Sequence[str],
+    context: str | None,
+) -> tuple[RunSpec, dict[str, Any]]:
+    """The specification and its sections with one layer laid on, and then what it says of the run's method, one of
+    the experiment's ``methods``."""
+    known(source, "methods", layer.methods, methods)
+    spec, sections = _laid(axes, sections, layer, source, context)
+    method = axes["method"]
+    if method in layer.methods:
+        source = f"{source} (methods.{method})"
+        part = checked(Layer, layer.methods[method], source)
+        known(source, "methods", part.methods, ())
+        spec, sections = _laid(axes, sections, part, source, context)
+    return spec, sections
 
 
 @contextmanager

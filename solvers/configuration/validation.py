@@ -1,10 +1,11 @@
 """Validation with messages that a person can act on: which key, which value, what is allowed."""
 
+import copy
 import dataclasses
 import json
 import math
 from collections.abc import Callable, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from typing import Annotated, Any
 
 import numpy as np
@@ -125,7 +126,7 @@ def plugin(load: Callable[[str], type], selector: str, others: Sequence[str] = (
             if isinstance(value, float) and (problem := _unusable(value)):
                 raise KeyProblem(key, str(value), problem)
         try:
-            built = adapter(cls).validate_json(json.dumps(options), strict=True)
+            built = copy.deepcopy(_with_defaults(cls, json.dumps(options)))
         except ValidationError as error:
             key, value, problem = first_problem(error, options)
             if not key:  # the class itself complains, of one field or of several together
@@ -135,9 +136,16 @@ def plugin(load: Callable[[str], type], selector: str, others: Sequence[str] = (
             raise KeyProblem(key, value, problem) from None
         except TypeError as error:  # the plug-in's own: a method is missing, say
             raise KeyProblem(selector, data[selector], f"is no working plug-in: {error}") from None
-        return {selector: data[selector]} | dataclasses.asdict(built)
+        return {selector: data[selector]} | built
 
     return complete
+
+
+@lru_cache(maxsize=4096)
+def _with_defaults(cls: type, options: str) -> dict[str, Any]:
+    """All fields of the dataclass from these, in JSON. The layers of a specification and the points of a study ask
+    for the same ones again and again."""
+    return dataclasses.asdict(adapter(cls).validate_json(options, strict=True))
 
 
 def _unusable(value: float) -> str | None:
