@@ -21,6 +21,7 @@ TITLES: Mapping[str, str] = {
     "training": "Optimizers: steps or iterations, and what they take beside their evaluations",
     "curvature": "BFGS in float64: a step in processor time, and what is the algebra's own",
     "rows": "All rows of the Jacobian in float64, in processor time",
+    "sines": "Sine and cosine of one number in JAX, by polynomials and by XLA",
     "start": "Seconds from the start of the process to the first step, and its largest parts",
     "chunks": "Milliseconds of loss and gradient by points in a chunk",
     "growth": "Seconds of loss and gradient by points and width",
@@ -41,6 +42,7 @@ def main(arguments: Sequence[str]) -> None:
         "training": _training(found),
         "curvature": _curvature(found),
         "rows": _rows(found),
+        "sines": _sines(found),
         "start": _start(found),
         "chunks": _chunks(found),
         "growth": _growth(found),
@@ -135,6 +137,15 @@ def _rows(found: Rows) -> pd.DataFrame:
         row = {key: info[key] for key in ("backend", "parameters")}
         row["ms"] = _spread(info["seconds"], ".0f", 1e3)
         rows.append(row | {"evaluations": _spread(info["evaluations"], ".1f")})
+    return pd.DataFrame(rows)
+
+
+def _sines(found: Rows) -> pd.DataFrame:
+    rows = []
+    for entry in _of(found, "test_sine_and_cosine"):
+        info = entry["extra_info"]
+        own = {f"{name}, ns for both": _spread(info["nanoseconds"][name], ".1f") for name in ("ours", "xla")}
+        rows.append({"dtype": info["dtype"]} | own)
     return pd.DataFrame(rows)
 
 

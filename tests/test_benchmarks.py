@@ -64,6 +64,7 @@ def test_the_report_has_every_table(tmp_path):
         | {"floor": 0.01, "seconds": {"ours": [0.01, 0.02, 0.03]}, "ratios": ratios},
         "test_adam": {"backend": "jax", "steps": 50, "own share": [0.0, 0.01, 0.02]},
         "test_lbfgs[float32]": common | {"own share": [0.1, 0.11, 0.12], "own seconds an iteration": [1e-3] * 3},
+        "test_sine_and_cosine[float64]": common | {"nanoseconds": {"ours": [3, 4, 5], "xla": [40, 41, 42]}},
         "test_start[warm]": {
             "backend": "jax",
             "cache": "warm",
@@ -85,13 +86,13 @@ def test_the_report_has_every_table(tmp_path):
         )
     )
     report.main([str(tmp_path)])
-    for name in ("evaluation", "training", "start", "chunks", "growth", "memory"):
+    for name in ("evaluation", "training", "sines", "start", "chunks", "growth", "memory"):
         assert (tmp_path / f"{name}.md").stat().st_size > 0
     assert "5.00 [4.00, 6.00]" in (tmp_path / "evaluation.md").read_text()
     assert (tmp_path / "growth.png").exists()
     page = (tmp_path / "speed.md").read_text()
     assert "0123456789 with uncommitted changes, 2026-01-02" in page
-    assert page.count("## ") == 6 and "5.00 [4.00, 6.00]" in page
+    assert page.count("## ") == 7 and "5.00 [4.00, 6.00]" in page
 
 
 def test_seconds_to_an_error_are_those_of_the_first_row_at_or_below_it():
