@@ -43,6 +43,21 @@ def test_a_specification_is_checked_as_a_whole_once(monkeypatch):
     assert found.startswith("--set: evaluation.grid (value [9])") and len(checks) > 2
 
 
+def test_what_is_put_together_once_is_changed_by_no_overrides():
+    """Nor by a mistake in them: everything that an override can reach is as before."""
+    catalogue = Catalogue()
+    axes = ("pulse", "mmpinn-grs", "jax")
+    before = catalogue.resolve(*axes).model_dump_json()
+    changes = ["levels.0.balancing.exponents.residual=2", "levels.0.stages.0.iterations=7", "network.width=9"]
+    changes += ["points.supervised.count=5", "evaluation.grid=[11, 11]", "optimizers.adam.learning_rate=0.5"]
+    changed = catalogue.resolve(*axes, seed=3, overrides=changes)
+    assert (changed.seed, changed.network["width"], changed.levels[0].stages[0]["iterations"]) == (3, 9, 7)
+    with pytest.raises(ConfigurationError, match="iterations"):
+        catalogue.resolve(*axes, overrides=["optimizers.adam.iterations=0"])
+    assert catalogue.resolve(*axes).model_dump_json() == before
+    assert Catalogue().resolve(*axes, seed=3, overrides=changes) == changed
+
+
 def test_the_papers_scale_is_the_papers():
     spec = CATALOGUE.resolve("heat-0.15", "mmpinn", "jax", "paper", "paper")
     assert [level.balancing["exponents"]["residual"] for level in spec.levels] == [3, 2, 1]
